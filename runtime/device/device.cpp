@@ -1,0 +1,46 @@
+#include "runtime/device/device.h"
+
+#include <utility>
+
+#include "runtime/base/error.h"
+
+namespace tranche {
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  if (this == &other) return *this;
+  reset();
+  device_ = std::exchange(other.device_, nullptr);
+  data_ = std::exchange(other.data_, nullptr);
+  bytes_ = std::exchange(other.bytes_, 0);
+  line_ = std::exchange(other.line_, std::nullopt);
+  return *this;
+}
+
+void Buffer::reset() {
+  if (device_ == nullptr) return;
+  if (bytes_ != 0) device_->free_bytes(data_, bytes_);
+  device_->ledger_.remove(*line_);
+  device_ = nullptr;
+  data_ = nullptr;
+  bytes_ = 0;
+  line_.reset();
+}
+
+Buffer Device::allocate(std::size_t bytes, Category category, std::string_view owner) {
+  ensure(Exit::out_of_memory, bytes <= capacity_ && ledger_.live() <= capacity_ - bytes, "out of memory: ", owner,
+         " needs ", in_units(bytes), " for ", name_of(category), ", and ", in_units(ledger_.live()), " of the device's ",
+         in_units(capacity_), " are in use.\n", ledger_.report(),
+         "\n  What may help: more ranks, a higher zero_optimization.stage, activation checkpointing, a smaller "
+         "train_micro_batch_size_per_gpu, or a larger device.memory.");
+  std::byte* data = bytes == 0 ? nullptr : allocate_bytes(bytes);
+  ensure(Exit::out_of_memory, bytes == 0 || data != nullptr, "out of memory: the machine has no ", in_units(bytes),
+         " more for ", owner, ".\n", ledger_.report());
+  Buffer buffer;
+  buffer.device_ = this;
+  buffer.data_ = data;
+  buffer.bytes_ = bytes;
+  buffer.line_ = ledger_.add(category, bytes, owner);
+  return buffer;
+}
+
+}  // namespace tranche

@@ -1,0 +1,70 @@
+// Memory and order; no mathematics. A rank has one device; its capacity is real on a GPU and a number in the job file
+// on the CPU, where exceeding it is the same error.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "runtime/device/ledger.h"
+
+namespace tranche {
+
+class Device;
+
+// Owns bytes on a device, aligned to 64. Move-only; empty after a move.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer() { reset(); }
+
+  void reset();
+  std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  explicit operator bool() const { return device_ != nullptr; }
+
+ private:
+  friend class Device;
+  Device* device_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::optional<Ledger::Line> line_;
+};
+
+enum class DeviceType { cpu, cuda };
+
+class Device {
+ public:
+  static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+  explicit Device(DeviceType type, std::size_t capacity) : type_(type), capacity_(capacity) {}
+  virtual ~Device() = default;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  // Uninitialised bytes; zero bytes are allowed and own nothing. Throws Exit::out_of_memory with the ledger when the
+  // capacity or the machine's memory does not hold them. `owner` is for reports.
+  Buffer allocate(std::size_t bytes, Category category, std::string_view owner);
+
+  DeviceType type() const { return type_; }
+  std::size_t capacity() const { return capacity_; }
+  Ledger& ledger() { return ledger_; }
+  const Ledger& ledger() const { return ledger_; }
+
+ protected:
+  virtual std::byte* allocate_bytes(std::size_t bytes) = 0;   // null: there are none
+  virtual void free_bytes(std::byte* data, std::size_t bytes) = 0;
+
+ private:
+  friend class Buffer;
+  DeviceType type_;
+  std::size_t capacity_;
+  Ledger ledger_;
+};
+
+}  // namespace tranche
