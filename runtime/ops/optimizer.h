@@ -1,0 +1,28 @@
+// Optimizer updates of owned float32 elements, one pass each. All tensors have one size; `working` (may be none) is the
+// half-precision copy and receives the rounded result.
+#pragma once
+
+#include "runtime/tensor/tensor.h"
+
+namespace tranche::ops {
+
+// Kingma, Ba 2015; decoupled decay as in Loshchilov, Hutter 2019 (AdamW), else decay is added to the gradient (L2).
+struct AdamStep {
+  float rate = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+  float correction1 = 1, correction2 = 1;    // 1 - beta^updates; 1 where bias correction is off
+  bool decoupled = true;
+};
+// mean = beta1 mean + (1 - beta1) g; square = beta2 square + (1 - beta2) g^2;
+// w = w (1 - rate decay) - rate (mean / correction1) / (sqrt(square / correction2) + epsilon)
+void adam(const AdamStep& step, const Tensor& weights, const Tensor& mean, const Tensor& square, const Tensor& gradient,
+          const Tensor& working);
+
+// As torch.optim.SGD: g += decay w; buffer = momentum buffer + (1 - dampening) g (g itself at the first update);
+// g = nesterov ? g + momentum buffer : buffer; w -= rate g. `buffer` may be none when momentum is 0.
+struct SgdStep {
+  float rate = 0, momentum = 0, dampening = 0, weight_decay = 0;
+  bool nesterov = false, first = false;
+};
+void sgd(const SgdStep& step, const Tensor& weights, const Tensor& buffer, const Tensor& gradient, const Tensor& working);
+
+}  // namespace tranche::ops
