@@ -1,0 +1,35 @@
+// What the op functions share: from tensors to a kernel's arguments, and the checks that they make once.
+#pragma once
+
+#include <string_view>
+
+#include "runtime/ops/destination.h"
+#include "runtime/ops/kernels/elements.h"
+
+namespace tranche::ops {
+
+inline Elements elements_of(const Tensor& tensor) {
+  return tensor ? Elements{tensor.data(), tensor.dtype()} : Elements{};
+}
+inline Target target_of(const Destination& destination) {
+  return {elements_of(destination.tensor), destination.holds_values};
+}
+
+// "linear: bias has shape [48], expected [64]"
+inline void check_shape(std::string_view op, std::string_view what, const Tensor& tensor, const Shape& expected) {
+  check(tensor.shape() == expected, op, ": ", what, " has shape ", tensor.shape(), ", expected ", expected);
+}
+inline void check_dtype(std::string_view op, std::string_view what, const Tensor& tensor, DType expected) {
+  check(tensor.dtype() == expected, op, ": ", what, " is ", name_of(tensor.dtype()), ", expected ", name_of(expected));
+}
+// float32, bfloat16 or float16
+inline void check_floating(std::string_view op, std::string_view what, const Tensor& tensor) {
+  check(tensor.dtype() != DType::int32, op, ": ", what, " is int32, expected float32, bfloat16 or float16");
+}
+// Of one device and one dtype with `like`.
+inline void check_alike(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
+  check_dtype(op, what, tensor, like.dtype());
+  check(&tensor.device() == &like.device(), op, ": ", what, " is on another device");
+}
+
+}  // namespace tranche::ops

@@ -1,0 +1,11 @@
+// For processors other than x86-64: one path, with whatever vectors the compiler finds in the processor's baseline.
+#include "runtime/ops/cpu/paths/paths.h"
+
+namespace tranche::ops {
+
+namespace plain { const Kernels& kernels(); }
+
+InstructionPath detect_instruction_path() { return InstructionPath::plain; }
+const Kernels& cpu_kernels(InstructionPath) { return plain::kernels(); }
+
+}  // namespace tranche::ops

@@ -1,0 +1,19 @@
+// Everything a device computes, as a table of functions. An op checks its tensors once, then calls the table.
+//
+// A family of ops declares its arguments and its part of the table in runtime/ops/kernels/. On the CPU, the sources in
+// runtime/ops/cpu are compiled once for each instruction path, and each path fills in a table of its own.
+#pragma once
+
+#include "runtime/device/device.h"
+#include "runtime/ops/kernels/linear.h"
+
+namespace tranche::ops {
+
+struct Kernels {
+  LinearKernels linear;
+};
+
+// Of the device's type and, on the CPU, of the instruction path in use.
+const Kernels& kernels_of(const Device& device);
+
+}  // namespace tranche::ops
