@@ -12,7 +12,7 @@ namespace tranche::ops {
 // y = round(a + b), in float32. y may be a or b.
 void add(const Tensor& a, const Tensor& b, const Tensor& y);
 
-// Writes or adds `from` to the destination, as the destination says.
+// Writes or adds `from` to the destination, as the destination says; dtypes may differ.
 void store(const Tensor& from, const Destination& to);
 
 // y = x in y's dtype, rounded to nearest even.

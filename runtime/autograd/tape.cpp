@@ -1,0 +1,97 @@
+#include "runtime/autograd/tape.h"
+
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+namespace {
+thread_local Tape* current_tape = nullptr;
+}
+
+ops::Destination Variable::destination(const Tensor& like) {
+  if (bound_) return {gradient_, received_};
+  if (gradient_ && !shared_) return {gradient_, true};
+  // Another node may still read the first contribution: the sum goes to bytes of our own.
+  Tensor own = like.sibling("gradient", like.shape(), like.dtype());
+  if (gradient_) ops::store(gradient_, {own, false});
+  return {own, static_cast<bool>(gradient_)};
+}
+
+void Variable::commit(const ops::Destination& written) {
+  received_ = true;
+  if (bound_) return;
+  gradient_ = written.tensor;
+  shared_ = false;
+}
+
+void Variable::add(const Tensor& contribution) {
+  if (!bound_ && !gradient_) {
+    gradient_ = contribution.detached();      // shared with its maker, so from here on it is only read
+    received_ = shared_ = true;
+    return;
+  }
+  const ops::Destination to = destination(contribution);
+  ops::store(contribution, to);
+  commit(to);
+}
+
+Tensor Variable::take() {
+  received_ = shared_ = false;
+  return std::exchange(gradient_, {});
+}
+
+void Variable::bind(Tensor view) {
+  gradient_ = std::move(view);
+  bound_ = true;
+  received_ = shared_ = false;
+}
+
+void Variable::unbind() {
+  gradient_ = {};
+  bound_ = received_ = shared_ = false;
+}
+
+Tape::~Tape() {
+  while (!nodes_.empty()) nodes_.pop_back();
+}
+
+Tape* Tape::current() { return current_tape; }
+Recording::Recording(Tape* tape) : before_(std::exchange(current_tape, tape)) {}
+Recording::~Recording() { current_tape = before_; }
+
+void Tape::backward(const Tensor& output, const Tensor& gradient) {
+  const Recording pause{nullptr};
+  check(output.variable() != nullptr, "backward: ", output.name(), " does not depend on anything that needs a gradient");
+  output.variable()->add(gradient);
+  while (!nodes_.empty()) {
+    const Node node = std::move(nodes_.back());
+    nodes_.pop_back();
+    node();
+  }
+}
+
+Tensor recomputed(const Tensor& x, Forward forward) {
+  Tape* tape = Tape::current();
+  const Recording pause{nullptr};
+  Tensor y = forward(x.detached());
+  if (tape == nullptr) return y;
+  y.set_variable(std::make_shared<Variable>());
+  tape->record([x, forward = std::move(forward), result = y.variable()] {
+    const Tensor gradient = result->take();
+    if (!gradient) return;
+    Tensor start = x.detached();
+    if (x.variable()) start.set_variable(std::make_shared<Variable>());
+    Tape again;
+    Tensor y_again;
+    {
+      const Recording on{&again};
+      y_again = forward(start);
+    }
+    again.backward(y_again, gradient);
+    y_again = {};
+    if (x.variable())
+      if (const Tensor dx = start.variable()->take()) x.variable()->add(dx);
+  });
+  return y;
+}
+
+}  // namespace tranche

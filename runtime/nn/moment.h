@@ -1,0 +1,17 @@
+// Which micro-batch of which step is being computed: part of the key of every random number drawn for it. Never the rank.
+#pragma once
+
+#include <cstdint>
+
+namespace tranche {
+
+struct Moment {
+  std::uint64_t step = 0, micro_batch = 0;    // micro_batch is numbered within the step, over all ranks
+
+  static Moment& now() {                      // of this thread
+    thread_local Moment moment;
+    return moment;
+  }
+};
+
+}  // namespace tranche

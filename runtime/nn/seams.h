@@ -1,0 +1,114 @@
+// Where features reach a model, and the plain defaults that train one replica on one rank. Layers know nothing of this.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/nn/unit.h"
+
+namespace tranche {
+
+// Working parameters have this dtype; half ones are rounded from float32 masters that their owner keeps.
+struct Precision {
+  DType working = DType::float32;
+  bool keeps_master() const { return is_half(working); }
+};
+
+// What this rank owns of one unit: elements first .. first + master.size() of its flat layout.
+struct Owned {
+  Unit* unit = nullptr;
+  std::size_t first = 0;
+  Tensor master;                              // (1, owned) float32: what the optimizer updates
+  Tensor working;                             // (1, owned), half: its rounded copy; empty where master is the copy itself
+};
+
+using Shards = std::vector<Tensor>;           // float32 gradients, one for each Owned; both are indexed by unit
+
+// Who holds parameters, and when. One rank calls from one thread; ranks call in the same order.
+class ParameterStore {
+ public:
+  virtual ~ParameterStore() = default;
+  // Lays the unit out and fills what this rank owns with its initial values; call publish after the last.
+  virtual void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) = 0;
+  virtual void gather(Unit& unit) = 0;        // collective; afterwards the unit's values can be read
+  virtual void release(Unit& unit) = 0;       // local
+  virtual const std::vector<Owned>& owned() const = 0;
+  virtual void publish() = 0;                 // collective: working slices that were updated reach those who compute
+};
+
+// Who sums gradients, and when.
+class GradientSync {
+ public:
+  virtual ~GradientSync() = default;
+  // Collective. gradient: (1, flat) of the unit's working dtype, one micro-batch's whole gradient; takes the buffer.
+  virtual void reduce(Unit& unit, Tensor gradient) = 0;
+  virtual void end_micro_batch() = 0;
+  // Collective: sums over the step's micro-batches, in their order, for what this rank owns.
+  virtual Shards finish() = 0;
+};
+
+// What a layer computes with in place of a stored weight (fake quantization, a mask). The default wants none.
+class WeightTransform {
+ public:
+  virtual ~WeightTransform() = default;
+  virtual bool wants(const Parameter&) const { return false; }
+  virtual Tensor apply(const Tensor& weight) const { return weight; }   // forward code; a pure function of the weight
+};
+
+// What of a unit's forward is kept for its backward. The default keeps all.
+class ActivationPolicy {
+ public:
+  virtual ~ActivationPolicy() = default;
+  virtual Tensor run(const Forward& forward, const Tensor& x) const { return forward(x); }
+};
+
+// Keeps each unit's input, and runs its forward again in backward.
+class RecomputeActivations : public ActivationPolicy {
+ public:
+  Tensor run(const Forward& forward, const Tensor& x) const override { return recomputed(x, forward); }
+};
+
+struct Seams {
+  ParameterStore& parameters;
+  GradientSync& gradients;
+  const WeightTransform& weights;
+  const ActivationPolicy& activations;
+};
+
+// Everything on this rank. `multiple` pads a unit's flat layout, elements.
+class ResidentStore : public ParameterStore {
+ public:
+  ResidentStore(Device& device, Precision precision, std::size_t multiple);
+
+  void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) override;
+  void gather(Unit&) override {}
+  void release(Unit&) override {}
+  const std::vector<Owned>& owned() const override { return owned_; }
+  void publish() override {}
+
+ private:
+  Device& device_;
+  Precision precision_;
+  std::size_t multiple_;
+  std::vector<Owned> owned_;
+};
+
+// One rank: the float32 sum over micro-batches, in their order.
+class LocalSync : public GradientSync {
+ public:
+  void reduce(Unit& unit, Tensor gradient) override;
+  void end_micro_batch() override {}
+  Shards finish() override { return std::exchange(sums_, {}); }
+
+ private:
+  Shards sums_;
+};
+
+// The flat layout's length for `size` elements: a multiple of `multiple`.
+constexpr std::size_t padded(std::size_t size, std::size_t multiple) {
+  return (size + multiple - 1) / multiple * multiple;
+}
+// Rounds every master into its working copy (after initialisation or loading; an optimizer does it as it goes).
+void round_to_working(const std::vector<Owned>& owned);
+
+}  // namespace tranche

@@ -1,0 +1,157 @@
+#include "runtime/nn/unit.h"
+
+#include <algorithm>
+
+#include "runtime/nn/moment.h"
+#include "runtime/nn/seams.h"
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+
+// One forward call's use of a unit and of those it leases from; entered once by forward and once by backward.
+class Visit {
+ public:
+  explicit Visit(Unit& unit) : units_{unit.leased_} {
+    units_.insert(units_.begin(), &unit);
+    if (owes_gradients_)
+      for (Unit* each : units_) ++each->awaited_;
+  }
+  ~Visit() {
+    leave();
+    if (owes_gradients_)                      // the tape was dropped without a backward
+      for (Unit* each : units_) --each->awaited_;
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+
+  // Collective: gathers the values.
+  void enter() {
+    const Doing frame{[&] { return str("visiting ", units_.front()->name()); }};
+    for (Unit* unit : units_)
+      if (unit->visitors_++ == 0) unit->seams_->parameters.gather(*unit);
+    outer_ = std::exchange(innermost_, this);
+    moment_before_ = std::exchange(Moment::now(), moment_);
+    inside_ = true;
+  }
+  // Local: the values go, and with them what was computed from parameters alone.
+  void leave() {
+    if (!std::exchange(inside_, false)) return;
+    innermost_ = outer_;
+    Moment::now() = moment_before_;
+    for (const Derived& each : derived_) each.values->discard();
+    for (Unit* unit : units_)
+      if (--unit->visitors_ == 0) unit->seams_->parameters.release(*unit);
+  }
+  void enter_backward() {
+    enter();
+    for (Unit* unit : units_) unit->open_gradient();
+    for (const Derived& each : derived_) each.values->take_bytes_of(each.again().storage());
+  }
+  // Collective: reduces every gradient that is now complete. A tied one waits for its other visit.
+  void leave_backward() {
+    leave();
+    owes_gradients_ = false;
+    for (Unit* unit : units_)
+      if (--unit->awaited_ == 0) unit->seams_->gradients.reduce(*unit, unit->take_gradient());
+  }
+
+  // Saved tensors refer to `values`, which is as large as a parameter: dropped on leaving, made again on entering.
+  static void derives(std::shared_ptr<Storage> values, std::function<Tensor()> again) {
+    check(innermost_ != nullptr, values->name(), ": a parameter was used outside a visit to its unit");
+    innermost_->derived_.push_back({std::move(values), std::move(again)});
+  }
+
+ private:
+  struct Derived { std::shared_ptr<Storage> values; std::function<Tensor()> again; };
+
+  std::vector<Unit*> units_;
+  std::vector<Derived> derived_;
+  Visit* outer_ = nullptr;
+  Moment moment_ = Moment::now(), moment_before_{};   // so that recomputation draws the same numbers
+  bool inside_ = false, owes_gradients_ = Tape::current() != nullptr;
+  static thread_local Visit* innermost_;
+};
+
+thread_local Visit* Visit::innermost_ = nullptr;
+
+Tensor forward(Unit& unit, const Tensor& x) {
+  const auto record = [tape = Tape::current()](Tape::Node node) {
+    if (tape != nullptr) tape->record(std::move(node));
+  };
+  const auto visit = std::make_shared<Visit>(unit);
+  visit->enter();
+  record([visit] { visit->leave_backward(); });
+  Tensor y = unit.seams_->activations.run(unit.forward_, x);
+  record([visit] { visit->enter_backward(); });
+  visit->leave();
+  return y;
+}
+
+// The transform is a recomputed segment: it keeps the parameter's handle, and nothing that has the size of a weight.
+Tensor Parameter::tensor() const {
+  check(unit != nullptr, name, " belongs to no unit");
+  const WeightTransform& transform = unit->seams_->weights;
+  if (!transform.wants(*this)) return value;
+  const Tensor weight = recomputed(value, [&transform](const Tensor& raw) { return transform.apply(raw); });
+  if (Tape::current() != nullptr)
+    Visit::derives(weight.shared_storage(), [&transform, raw = value.detached()] { return transform.apply(raw); });
+  return weight;
+}
+
+Unit::Unit(std::string name, std::vector<Parameter*> parameters, Forward forward, std::vector<Unit*> leased)
+    : name_(std::move(name)),
+      parameters_(std::move(parameters)),
+      forward_(std::move(forward)),
+      leased_(std::move(leased)) {
+  for (Parameter* parameter : parameters_) {
+    parameter->unit = this;
+    parameter->offset = std::exchange(size_, size_ + parameter->shape.size());
+  }
+}
+
+void Unit::place(std::size_t index, const Tensor& values, const Seams& seams) {
+  index_ = index;
+  values_ = values;
+  seams_ = &seams;
+  for (Parameter* parameter : parameters_) {
+    parameter->value = values.view(parameter->offset, parameter->shape);
+    parameter->value.set_variable(std::make_shared<Variable>());
+  }
+}
+
+void Unit::initialise(std::uint64_t seed, std::size_t first, const Tensor& elements) const {
+  elements.fill_zero();
+  const std::size_t last = first + elements.size();
+  for (const Parameter* parameter : parameters_) {
+    const std::size_t begin = std::max(first, parameter->offset);
+    const std::size_t end = std::min(last, parameter->offset + parameter->shape.size());
+    if (begin >= end) continue;
+    const Tensor part = elements.view(begin - first, {end - begin});
+    if (parameter->initial.deviation == 0)
+      ops::fill_constant(part, parameter->initial.mean);
+    else
+      ops::fill_normal(part, RandomKey{seed, Purpose::initialise}(hash_of(parameter->name)), begin - parameter->offset,
+                       parameter->initial.mean, parameter->initial.deviation);
+  }
+}
+
+void Unit::open_gradient() {
+  if (gradient_) return;                      // a tied unit's other visit has begun it
+  gradient_ = Tensor::empty(values_.device(), name_ + " gradient", Category::gradients, values_.shape(), values_.dtype());
+  for (Parameter* parameter : parameters_)
+    parameter->value.variable()->bind(gradient_.view(parameter->offset, parameter->shape));
+}
+
+// What no contribution reached is zero: so is the padding.
+Tensor Unit::take_gradient() {
+  if (!gradient_) return {};
+  for (Parameter* parameter : parameters_) {
+    Variable& variable = *parameter->value.variable();
+    if (!variable.received()) gradient_.view(parameter->offset, parameter->shape).fill_zero();
+    variable.unbind();
+  }
+  gradient_.view(size_, {gradient_.size() - size_}).fill_zero();
+  return std::exchange(gradient_, {});
+}
+
+}  // namespace tranche
