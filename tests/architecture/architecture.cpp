@@ -19,8 +19,7 @@ const std::vector<Source>& tree() {
   return sources;
 }
 
-template <class Rule>
-Violations over_the_tree(Rule&& rule) {
+template <class Rule> Violations over_the_tree(Rule&& rule) {
   Violations all;
   for (const Source& source : tree())
     for (std::string& each : rule(source)) all.push_back(std::move(each));
