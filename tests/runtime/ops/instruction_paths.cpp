@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "runtime/base/error.h"
 #include "runtime/device/cpu/cpu_device.h"
@@ -31,7 +32,14 @@ TEST(InstructionPath, AboveTheMachinesBestIsRefused) {
 // The best is found once in a process, so each look needs a new one.
 class InstructionPathDeathTest : public testing::Test {
  protected:
-  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  InstructionPathDeathTest() {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    if (const char* value = std::getenv("TRANCHE_INSTRUCTIONS")) before_ = value;
+  }
+  ~InstructionPathDeathTest() override { ::setenv("TRANCHE_INSTRUCTIONS", before_.c_str(), 1); }
+
+ private:
+  std::string before_;
 };
 
 TEST_F(InstructionPathDeathTest, TheEnvironmentLowersIt) {
