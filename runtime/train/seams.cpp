@@ -1,0 +1,92 @@
+#include "runtime/train/seams.h"
+
+#include "runtime/autograd/functions.h"
+#include "runtime/ops/reduce.h"
+
+namespace tranche {
+namespace {
+
+constexpr std::size_t blocks_in(std::size_t elements) { return (elements + ops::block - 1) / ops::block; }
+
+// The parameter that holds element `at` of the unit's flat layout, with its index: "name[7, 12]".
+std::string place_of(const Unit& unit, std::size_t at) {
+  for (const Parameter* parameter : unit.parameters()) {
+    if (at < parameter->offset || at >= parameter->offset + parameter->shape.size()) continue;
+    std::size_t rest = at - parameter->offset, inner = parameter->shape.size();
+    std::string index;
+    for (const std::size_t size : parameter->shape.sizes()) {
+      inner /= size;
+      index += str(index.empty() ? "" : ", ", rest / inner);
+      rest %= inner;
+    }
+    return str(parameter->name, "[", index, "]");
+  }
+  return str(unit.name(), ", element ", at);
+}
+
+}  // namespace
+
+double number_of(const NamedNumbers& numbers, const std::string& name) {
+  const auto found = numbers.find(name);
+  ensure(Exit::checkpoint, found != numbers.end(), "the checkpoint has no '", name,
+         "' for the loss scaler: it was written with other fp16 settings; resume with those");
+  return found->second;
+}
+
+Tensor Objective::loss(const Tensor& logits, const Tensor& targets) const {
+  return autograd::cross_entropy(logits, targets);
+}
+
+GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned, Communicator& replica) {
+  // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
+  std::vector<double> mine;
+  std::vector<std::size_t> blocks(gradients.size());
+  for (std::size_t u = 0; u < gradients.size(); ++u) {
+    blocks[u] = gradients[u].size() / ops::block;
+    mine.resize(mine.size() + blocks[u]);
+    ops::scale_and_sum_squares(gradients[u], factor, std::span{mine}.last(blocks[u]));
+  }
+  const std::vector<double> all = replica.gather(mine, "gradient norm");
+
+  double squares = 0;
+  std::size_t first = 0;                                         // of this unit in a rank's row
+  for (std::size_t u = 0; u < gradients.size(); ++u) {
+    std::size_t left = blocks_in(owned[u].unit->size());         // blocks beyond the unit are padding: not summed
+    for (std::size_t r = 0; r < replica.size(); ++r)
+      for (std::size_t b = 0; b < blocks[u] && left > 0; ++b, --left) squares += all[r * mine.size() + first + b];
+    first += blocks[u];
+  }
+  return {std::sqrt(squares)};
+}
+
+std::string first_non_finite(const Shards& gradients, const std::vector<Owned>& owned, Communicator& replica) {
+  // The first in the order of units and of their flat layouts; ranks hold slices in rank order.
+  std::string mine;
+  for (std::size_t u = 0; u < gradients.size() && mine.empty(); ++u)
+    if (const auto at = ops::first_non_finite(gradients[u]))
+      mine = str(u, " ", place_of(*owned[u].unit, owned[u].first + *at), " = ", gradients[u].span<const float>()[*at],
+                 " on rank ", replica.rank());
+  std::string first;
+  std::size_t first_unit = gradients.size();
+  for (const std::string& each : replica.gather_text(mine, "first non-finite gradient")) {
+    if (each.empty()) continue;
+    const std::size_t unit = std::stoul(each);
+    if (unit < first_unit) {
+      first_unit = unit;
+      first = each.substr(each.find(' ') + 1);
+    }
+  }
+  return first;
+}
+
+GradientNorm NoScaling::unscale(const Shards& gradients) {
+  const GradientNorm norm = scaled_norm(gradients, 1, owned_, replica_);
+  if (!norm.finite()) {
+    const std::string where = first_non_finite(gradients, owned_, replica_);
+    fail(Exit::numerics, str("the gradient is not finite: ", where.empty() ? "its norm overflows" : where,
+                             "; lower the learning rate, clip gradients, or look at the data of this step"));
+  }
+  return norm;
+}
+
+}  // namespace tranche

@@ -1,0 +1,73 @@
+// Where features reach the step, and the plain defaults.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "runtime/comm/communicator.h"
+#include "runtime/nn/seams.h"
+
+namespace tranche {
+
+// The L2 norm of the whole gradient, equal on every rank.
+struct GradientNorm {
+  double value = 0;
+  bool finite() const { return std::isfinite(value); }
+};
+
+// Named numbers that a feature keeps between steps, for checkpoints. Doubles hold every float32 and every integer up to
+// 2^53 exactly.
+using NamedNumbers = std::map<std::string, double>;
+// The number of that name; Exit::checkpoint if there is none.
+double number_of(const NamedNumbers& numbers, const std::string& name);
+
+// From logits to the loss of one micro-batch: forward code, recorded on the tape.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  // logits: (batch, sequence, vocabulary), targets: (batch, sequence) int32. Returns (1) float32, a mean over tokens.
+  virtual Tensor loss(const Tensor& logits, const Tensor& targets) const;   // cross-entropy
+};
+
+class LossScaler {
+ public:
+  virtual ~LossScaler() = default;
+  // What the loss is multiplied with before backward.
+  virtual float scale() const = 0;
+  // Collective. Divides the gradients by the scale and returns their norm.
+  virtual GradientNorm unscale(const Shards& gradients) = 0;
+  // After the step was taken or skipped (a norm that is not finite). The same on every rank.
+  virtual void adapt(const GradientNorm& norm) = 0;
+  virtual NamedNumbers state() const = 0;
+  virtual void restore(const NamedNumbers& state) = 0;
+};
+
+// The norm of gradients that ranks of `replica` hold together, one slice each: partial sums over blocks of 1,024
+// elements of each unit's flat layout, combined unit by unit and block by block, in double. Equal bits for every number
+// of ranks. Multiplies the gradients by `factor` on the way. Collective over `replica`.
+GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned, Communicator& replica);
+
+// The first non-finite gradient over all ranks of `replica`: "blocks.3.mlp.up.weight[7, 12] = inf on rank 2".
+// Collective; empty if all are finite.
+std::string first_non_finite(const Shards& gradients, const std::vector<Owned>& owned, Communicator& replica);
+
+// Scale 1. A norm that is not finite stops the run, because nothing would mend it: Exit::numerics, naming the tensor.
+class NoScaling : public LossScaler {
+ public:
+  // replica: the ranks that together hold one copy of the gradients.
+  NoScaling(const std::vector<Owned>& owned, Communicator& replica) : owned_(owned), replica_(replica) {}
+
+  float scale() const override { return 1; }
+  GradientNorm unscale(const Shards& gradients) override;
+  void adapt(const GradientNorm&) override {}
+  NamedNumbers state() const override { return {}; }
+  void restore(const NamedNumbers&) override {}
+
+ private:
+  const std::vector<Owned>& owned_;
+  Communicator& replica_;
+};
+
+}  // namespace tranche
