@@ -1,0 +1,36 @@
+#include "runtime/models/model.h"
+
+#include "runtime/models/gpt2.h"
+
+namespace tranche {
+
+Tensor Model::forward(const Tensor& tokens) {
+  check(tokens.shape().dimensions() == 2, "model: tokens have shape ", tokens.shape(), ", expected (batch, sequence)");
+  ensure(Exit::job_file, tokens.shape()[1] <= config_.positions, "a sequence of ", tokens.shape()[1],
+         " tokens is longer than the model's ", config_.positions,
+         " positions: shorten data.sequence_length, or give the model more positions");
+  Tensor x = tokens;
+  for (Unit& unit : units_) x = tranche::forward(unit, x);
+  return x;
+}
+
+std::size_t Model::parameters() const {
+  std::size_t sum = 0;
+  for (const Unit& unit : units_) sum += unit.size();
+  return sum;
+}
+
+double Model::flops_per_token(std::size_t sequence) const {
+  std::size_t multiplied = parameters() - units_.front().size();
+  if (config_.tied) multiplied += config_.vocabulary * config_.width;
+  const double attention = 12.0 * static_cast<double>(config_.layers * config_.heads * config_.head_width);
+  return 6.0 * static_cast<double>(multiplied) + attention * static_cast<double>(sequence);
+}
+
+std::unique_ptr<Model> make_model(const Json& config, const std::string& where, std::uint64_t seed) {
+  const auto type = member<std::string>(config, "model_type", where, Exit::job_file);
+  if (type == "gpt2") return std::make_unique<Gpt2>(Gpt2Config::read(config, where), seed);
+  fail(Exit::job_file, str(where, ": \"model_type\" must be \"gpt2\", found \"", type, '"'));
+}
+
+}  // namespace tranche

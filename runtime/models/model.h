@@ -1,0 +1,79 @@
+// A language model: tokens in, logits out. Its units are visited one after another; layers know of nothing else.
+//
+//   const std::unique_ptr<Model> model = make_model(read_json("config.json", Exit::job_file), "config.json", seed);
+//   for (Unit& unit : model->units()) store.adopt(unit, seams, seed);
+//   model->set_training(true);
+//   const Tensor logits = model->forward(tokens);
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/json.h"
+#include "runtime/nn/dropout.h"
+#include "runtime/nn/unit.h"
+
+namespace tranche {
+
+// What every architecture has.
+struct ModelConfig {
+  std::string type;                           // "gpt2", "llama"
+  std::size_t vocabulary = 0, positions = 0;  // logits a token; the longest sequence
+  std::size_t layers = 0, width = 0, inner_width = 0;
+  std::size_t heads = 0, groups = 0, head_width = 0;  // groups: of heads that share keys and values
+  bool tied = false;                                  // the head projects with the embedding's table
+  float deviation = 0;                                // of initial weights
+};
+
+// One thread at a time, like the tape.
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  // In the order of the forward: the embedding, each block, the head.
+  std::deque<Unit>& units() { return units_; }
+
+  // tokens: (batch, sequence) int32; returns (batch, sequence, vocabulary). Collective where the parameter store is.
+  // Throws Exit::job_file if the sequence is longer than the model's positions.
+  Tensor forward(const Tensor& tokens);
+
+  // Whether dropout drops. False at first. Not between a forward and its backward.
+  void set_training(bool training) { mode_.training = training; }
+  bool training() const { return mode_.training; }
+
+  const ModelConfig& config() const { return config_; }
+  std::size_t parameters() const;  // elements, a tied table counted once
+
+  // Floating point operations of forward and backward for one token of a sequence this long, without recomputation:
+  // 6 for each parameter but tables that are only looked up, and 12 * layers * heads * head_width * sequence for
+  // attention (Chowdhery et al. 2022, appendix B).
+  double flops_per_token(std::size_t sequence) const;
+
+ protected:
+  Model(ModelConfig config, std::uint64_t seed) : config_(std::move(config)), mode_{seed, false} {}
+
+  // The layer must have forward(x) and collect(parameters), and live as long as the model.
+  template <class Layer> Unit& add_unit(std::string name, Layer& layer, std::vector<Unit*> leased = {}) {
+    std::vector<Parameter*> parameters;
+    layer.collect(parameters);
+    const auto forward = [&layer](const Tensor& x) { return layer.forward(x); };
+    return units_.emplace_back(std::move(name), std::move(parameters), forward, std::move(leased));
+  }
+  const DropoutMode& mode() const { return mode_; }
+
+ private:
+  ModelConfig config_;
+  DropoutMode mode_;
+  std::deque<Unit> units_;
+};
+
+// From a Hugging Face config.json, whose model_type chooses the architecture; absent keys have the defaults of the
+// transformers library. `where` names the object in messages ("config.json", "job.json: model"). `seed` is dropout's.
+// Throws Exit::job_file for a key or value that is unknown, out of range, or asks for what is not implemented.
+std::unique_ptr<Model> make_model(const Json& config, const std::string& where, std::uint64_t seed);
+
+}  // namespace tranche

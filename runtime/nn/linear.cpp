@@ -1,0 +1,21 @@
+#include "runtime/nn/linear.h"
+
+#include "runtime/autograd/functions.h"
+
+namespace tranche {
+
+Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, float deviation)
+    : weight_{name + ".weight", {out, in}, Initial::normal(deviation)},
+      bias_{name + ".bias", {out}, Initial::zeros()},
+      has_bias_(bias) {}
+
+Tensor Linear::forward(const Tensor& x) const {
+  return autograd::linear(x, weight_.tensor(), has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{});
+}
+
+void Linear::collect(std::vector<Parameter*>& into) {
+  into.push_back(&weight_);
+  if (has_bias_ == Bias::zeros) into.push_back(&bias_);
+}
+
+}  // namespace tranche

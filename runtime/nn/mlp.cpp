@@ -1,0 +1,36 @@
+#include "runtime/nn/mlp.h"
+
+#include "runtime/autograd/functions.h"
+
+namespace tranche {
+
+Mlp::Mlp(const std::string& name, const MlpConfig& config)
+    : up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation),
+      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation),
+      activation_(config.activation) {}
+
+Tensor Mlp::forward(const Tensor& x) const { return down_.forward(autograd::activate(activation_, up_.forward(x))); }
+
+void Mlp::collect(std::vector<Parameter*>& into) {
+  up_.collect(into);
+  down_.collect(into);
+}
+
+GatedMlp::GatedMlp(const std::string& name, const MlpConfig& config)
+    : gate_(name + ".gate", config.width, config.inner_width, config.bias, config.deviation),
+      up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation),
+      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation),
+      activation_(config.activation) {}
+
+Tensor GatedMlp::forward(const Tensor& x) const {
+  const Tensor gate = gate_.forward(x);  // first: their order is the order in which x's gradient is summed
+  return down_.forward(autograd::gated(activation_, gate, up_.forward(x)));
+}
+
+void GatedMlp::collect(std::vector<Parameter*>& into) {
+  gate_.collect(into);
+  up_.collect(into);
+  down_.collect(into);
+}
+
+}  // namespace tranche
