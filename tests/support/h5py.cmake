@@ -1,0 +1,17 @@
+# Files of ours are shown to an independent reader, h5py, where it is installed (python3-h5py). Sets TRANCHE_H5PY to the
+# interpreter that has it, or to nothing; tests that need it are then not built, and configuring says so.
+if(NOT DEFINED CACHE{TRANCHE_H5PY})
+  find_program(TRANCHE_SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+  set(found "")
+  if(TRANCHE_SYSTEM_PYTHON)
+    execute_process(COMMAND ${TRANCHE_SYSTEM_PYTHON} -c "import h5py" RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+    if(result EQUAL 0)
+      set(found ${TRANCHE_SYSTEM_PYTHON})
+    endif()
+  endif()
+  if(found)
+    set(TRANCHE_H5PY ${found} CACHE FILEPATH "A Python with h5py, for tests")
+  else()
+    message(STATUS "python3-h5py is not installed: the tests that read our files with h5py are left out")
+  endif()
+endif()
