@@ -3,77 +3,62 @@
 #include <cmath>
 
 #include "runtime/autograd/functions.h"
-#include "runtime/models/config_keys.h"
 
 namespace tranche {
 
-Gpt2Config Gpt2Config::read(const Json& json, const std::string& where) {
-  using ops::Activation;
-  ConfigKeys keys{json, where};
-  Gpt2Config config;
-  config.type = "gpt2";
-  config.vocabulary = keys.count({"vocab_size"}, 50257);
-  config.positions = keys.count({"n_positions", "max_position_embeddings", "n_ctx"}, 1024);
-  config.layers = keys.count({"n_layer", "num_hidden_layers"}, 12);
-  config.width = keys.count({"n_embd", "hidden_size"}, 768);
-  config.inner_width = keys.count({"n_inner"}, 4 * config.width);
-  config.heads = config.groups = keys.count({"n_head", "num_attention_heads"}, 12);
-  config.tied = keys.value("tie_word_embeddings", true);
-  config.deviation = keys.number("initializer_range", 0.02, 0, 1e3);
-  config.activation = keys.choice<Activation>("activation_function", "gelu_new",
-                                              {{"gelu_new", Activation::gelu_tanh},
-                                               {"gelu_pytorch_tanh", Activation::gelu_tanh},
-                                               {"gelu_fast", Activation::gelu_tanh},
-                                               {"gelu", Activation::gelu_erf},
-                                               {"silu", Activation::silu},
-                                               {"swish", Activation::silu},
-                                               {"relu", Activation::relu}});
-  config.epsilon = keys.positive("layer_norm_epsilon", 1e-5);
-  config.embedding_dropout = keys.probability("embd_pdrop", 0.1);
-  config.attention_dropout = keys.probability("attn_pdrop", 0.1);
-  config.residual_dropout = keys.probability("resid_pdrop", 0.1);
-  config.scale_by_width = keys.value("scale_attn_weights", true);
-  config.scale_by_layer = keys.value("scale_attn_by_inverse_layer_idx", false);
-  // Scores are float32 here in any case; summaries are for classification.
-  keys.without_effect({"reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
-                       "summary_proj_to_labels", "summary_type", "summary_use_proj"});
-  keys.finish();
-  ensure(Exit::job_file, config.width % config.heads == 0, where, ": the width n_embd, ", config.width,
-         ", is not divisible by n_head, ", config.heads);
-  config.head_width = config.width / config.heads;
-  return config;
+Gpt2Config::Gpt2Config() {
+  type = "gpt2";
+  vocabulary = 50257;
+  positions = 1024;
+  layers = heads = 12;
+  width = 768;
+  tied = true;
 }
 
-Gpt2::Gpt2(const Gpt2Config& config, std::uint64_t seed)
-    : Model(config, seed), start_(config, mode()), head_(config, start_.embedding) {
-  Unit& embedding = add_unit("embedding", start_);
-  for (std::size_t layer = 0; layer < config.layers; ++layer) {
-    const std::string name = str("blocks.", layer);
-    add_unit(name, blocks_.emplace_back(name, layer, config, mode()));
-  }
-  add_unit("head", head_, config.tied ? std::vector{&embedding} : std::vector<Unit*>{});
+void Gpt2Config::declare(Section& section) {
+  declare_common(section, type);
+  size_key(section, "vocab_size", vocabulary).about("Tokens that there are.");
+  size_key(section, "n_positions", positions).about("The longest sequence.");
+  section.key("n_ctx", context_).at_least(1).about("The same, as old files have it.");
+  size_key(section, "n_layer", layers).about("Blocks.");
+  size_key(section, "n_embd", width).about("Width of the residual stream.");
+  section.key("n_inner", inner_)
+      .between(1, 0x7FFFFFFF)
+      .about("Inner width of the feed-forward layer; 4 n_embd if absent.");
+  size_key(section, "n_head", heads).about("Attention heads; n_embd is a multiple.");
+  section.choice("activation_function", activation, activation_words()).about("Of the feed-forward layer.");
+  section.key("layer_norm_epsilon", epsilon).above(0.0).about("Added to the variance.");
+  section.key("embd_pdrop", embedding_dropout).from_to_below(0.0, 1.0).about("Dropout of embeddings.");
+  section.key("attn_pdrop", attention_dropout).from_to_below(0.0, 1.0).about("Dropout of attention weights.");
+  section.key("resid_pdrop", residual_dropout)
+      .from_to_below(0.0, 1.0)
+      .about("Dropout of what blocks add to the stream.");
+  section.key("initializer_range", deviation).at_least(0.0).about("Standard deviation of initial weights.");
+  section.key("tie_word_embeddings", tied).about("The head projects with the embedding's table.");
+  section.key("scale_attn_weights", scale_by_width)
+      .about("Attention scores are divided by the root of a head's width.");
+  section.key("scale_attn_by_inverse_layer_idx", scale_by_layer).about("And by the block's number, counted from 1.");
+  section.no_effect("reorder_and_upcast_attn", false, "attention scores are float32 in any case");
+  for (const char* key :
+       {"summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"})
+    section.no_effect(key, nullptr, "it is for classification");
 }
 
-Gpt2::Start::Start(const Gpt2Config& config, const DropoutMode& mode)
-    : embedding("embedding", config.vocabulary, config.width, config.deviation),
-      positions("positions", config.positions, config.width, config.deviation),
-      dropout("embedding.dropout", config.embedding_dropout, mode) {}
-
-Tensor Gpt2::Start::forward(const Tensor& tokens) const {  // tokens: (batch, sequence)
-  const Tensor x = embedding.forward(tokens);              // (batch, sequence, width)
-  return dropout.forward(autograd::add(x, positions.forward(position_numbers(tokens))));
-}
-
-void Gpt2::Start::collect(std::vector<Parameter*>& into) {
-  embedding.collect(into);
-  positions.collect(into);
+void Gpt2Config::complete(const std::string& place) {
+  ensure(Exit::job_file, !context_ || *context_ == positions, place, "\"n_ctx\" is ", context_.value_or(0),
+         ", but \"n_positions\" is ", positions, ": they mean the same");
+  ensure(Exit::job_file, width % heads == 0, place, "\"n_embd\", ", width, ", is not a multiple of \"n_head\", ",
+         heads);
+  inner_width = inner_.value_or(4 * width);
+  groups = heads;
+  head_width = width / heads;
 }
 
 namespace {
 
 // Projections back into the residual stream start smaller, by the square root of how many of them add up.
-float residual_deviation(const Gpt2Config& config) {
-  return config.deviation / std::sqrt(2 * static_cast<float>(config.layers));
+double residual_deviation(const Gpt2Config& config) {
+  return config.deviation / std::sqrt(2 * static_cast<double>(config.layers));
 }
 
 AttentionConfig attention_of(const Gpt2Config& config, std::size_t layer) {
@@ -101,6 +86,33 @@ MlpConfig mlp_of(const Gpt2Config& config) {
 
 }  // namespace
 
+Gpt2::Gpt2(const Gpt2Config& config, std::uint64_t seed)
+    : Model(config, seed),
+      start_(config, mode()),
+      head_(LayerNorm{"norm", config.width, config.epsilon}, untied_head(config), start_.embedding) {
+  Unit& embedding = add_unit("embedding", start_);
+  for (std::size_t layer = 0; layer < config.layers; ++layer) {
+    const std::string name = str("blocks.", layer);
+    add_unit(name, blocks_.emplace_back(name, layer, config, mode()));
+  }
+  add_unit("head", head_, config.tied ? std::vector{&embedding} : std::vector<Unit*>{});
+}
+
+Gpt2::Start::Start(const Gpt2Config& config, const DropoutMode& mode)
+    : embedding("embedding", config.vocabulary, config.width, config.deviation),
+      positions("positions", config.positions, config.width, config.deviation),
+      dropout("embedding.dropout", config.embedding_dropout, mode) {}
+
+Tensor Gpt2::Start::forward(const Tensor& tokens) const {  // tokens: (batch, sequence)
+  const Tensor x = embedding.forward(tokens);              // (batch, sequence, width)
+  return dropout.forward(autograd::add(x, positions.forward(position_numbers(tokens))));
+}
+
+void Gpt2::Start::collect(std::vector<Parameter*>& into) {
+  embedding.collect(into);
+  positions.collect(into);
+}
+
 Gpt2::Block::Block(const std::string& name, std::size_t layer, const Gpt2Config& config, const DropoutMode& mode)
     : norm1(name + ".norm1", config.width, config.epsilon),
       attention(name + ".attention", attention_of(config, layer), mode),
@@ -119,20 +131,6 @@ void Gpt2::Block::collect(std::vector<Parameter*>& into) {
   attention.collect(into);
   norm2.collect(into);
   mlp.collect(into);
-}
-
-Gpt2::Head::Head(const Gpt2Config& config, const Embedding& embedding)
-    : norm("norm", config.width, config.epsilon),
-      own(config.tied
-              ? std::nullopt
-              : std::optional<Embedding>{std::in_place, "head", config.vocabulary, config.width, config.deviation}),
-      table(own ? *own : embedding) {}
-
-Tensor Gpt2::Head::forward(const Tensor& x) const { return table.project(norm.forward(x)); }
-
-void Gpt2::Head::collect(std::vector<Parameter*>& into) {
-  norm.collect(into);
-  if (own) own->collect(into);
 }
 
 }  // namespace tranche

@@ -22,6 +22,7 @@
 #include "runtime/models/model.h"
 #include "runtime/nn/attention.h"
 #include "runtime/nn/embedding.h"
+#include "runtime/nn/head.h"
 #include "runtime/nn/mlp.h"
 #include "runtime/nn/norm.h"
 
@@ -29,12 +30,17 @@ namespace tranche {
 
 struct Gpt2Config : ModelConfig {
   ops::Activation activation = ops::Activation::gelu_tanh;
-  float epsilon = 1e-5f;
-  float embedding_dropout = 0, attention_dropout = 0, residual_dropout = 0;
+  double epsilon = 1e-5;
+  double embedding_dropout = 0.1, attention_dropout = 0.1, residual_dropout = 0.1;
   bool scale_by_width = true;   // attention scores by 1 / sqrt(head_width)
   bool scale_by_layer = false;  // and by 1 / (layer + 1)
 
-  static Gpt2Config read(const Json& config, const std::string& where);
+  Gpt2Config();  // the defaults of transformers
+  void declare(Section& section);
+  void complete(const std::string& place);  // what follows from other keys; place begins messages
+
+ private:
+  std::optional<std::size_t> inner_, context_;  // n_inner, n_ctx
 };
 
 class Gpt2 : public Model {
@@ -62,19 +68,9 @@ class Gpt2 : public Model {
     Tensor forward(const Tensor& x) const;
     void collect(std::vector<Parameter*>& into);
   };
-  struct Head {
-    LayerNorm norm;
-    std::optional<Embedding> own;
-    const Embedding& table;  // own, or the embedding's
-
-    Head(const Gpt2Config& config, const Embedding& embedding);
-    Tensor forward(const Tensor& x) const;
-    void collect(std::vector<Parameter*>& into);
-  };
-
   Start start_;
   std::deque<Block> blocks_;
-  Head head_;
+  Head<LayerNorm> head_;
 };
 
 }  // namespace tranche

@@ -1,6 +1,7 @@
 #include "runtime/models/model.h"
 
 #include "runtime/models/gpt2.h"
+#include "runtime/models/llama.h"
 
 namespace tranche {
 
@@ -27,10 +28,18 @@ double Model::flops_per_token(std::size_t sequence) const {
   return 6.0 * static_cast<double>(multiplied) + attention * static_cast<double>(sequence);
 }
 
-std::unique_ptr<Model> make_model(const Json& config, const std::string& where, std::uint64_t seed) {
+std::optional<Embedding> Model::untied_head(const ModelConfig& config) {
+  if (config.tied) return std::nullopt;
+  return Embedding{"head", config.vocabulary, config.width, config.deviation};
+}
+
+std::unique_ptr<Model> make_model(const Json& config, const Source& source, const std::string& path,
+                                  std::uint64_t seed) {
+  const std::string where = str(source.file, path.empty() ? "" : ": ", path);
   const auto type = member<std::string>(config, "model_type", where, Exit::job_file);
-  if (type == "gpt2") return std::make_unique<Gpt2>(Gpt2Config::read(config, where), seed);
-  fail(Exit::job_file, str(where, ": \"model_type\" must be \"gpt2\", found \"", type, '"'));
+  if (type == "gpt2") return std::make_unique<Gpt2>(read_config<Gpt2Config>(config, source, path), seed);
+  if (type == "llama") return std::make_unique<Llama>(read_config<LlamaConfig>(config, source, path), seed);
+  fail(Exit::job_file, str(where, ": \"model_type\" must be \"gpt2\" or \"llama\", found \"", type, '"'));
 }
 
 }  // namespace tranche

@@ -1,6 +1,6 @@
 // A language model: tokens in, logits out. Its units are visited one after another; layers know of nothing else.
 //
-//   const std::unique_ptr<Model> model = make_model(read_json("config.json", Exit::job_file), "config.json", seed);
+//   const std::unique_ptr<Model> model = make_model(config, source, "", seed);
 //   for (Unit& unit : model->units()) store.adopt(unit, seams, seed);
 //   model->set_training(true);
 //   const Tensor logits = model->forward(tokens);
@@ -8,24 +8,16 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "runtime/base/json.h"
+#include "runtime/models/config.h"
 #include "runtime/nn/dropout.h"
+#include "runtime/nn/embedding.h"
 #include "runtime/nn/unit.h"
 
 namespace tranche {
-
-// What every architecture has.
-struct ModelConfig {
-  std::string type;                           // "gpt2", "llama"
-  std::size_t vocabulary = 0, positions = 0;  // logits a token; the longest sequence
-  std::size_t layers = 0, width = 0, inner_width = 0;
-  std::size_t heads = 0, groups = 0, head_width = 0;  // groups: of heads that share keys and values
-  bool tied = false;                                  // the head projects with the embedding's table
-  float deviation = 0;                                // of initial weights
-};
 
 // One thread at a time, like the tape.
 class Model {
@@ -64,6 +56,8 @@ class Model {
     return units_.emplace_back(std::move(name), std::move(parameters), forward, std::move(leased));
   }
   const DropoutMode& mode() const { return mode_; }
+  // The projection "head" of a model that is not tied.
+  static std::optional<Embedding> untied_head(const ModelConfig& config);
 
  private:
   ModelConfig config_;
@@ -72,8 +66,10 @@ class Model {
 };
 
 // From a Hugging Face config.json, whose model_type chooses the architecture; absent keys have the defaults of the
-// transformers library. `where` names the object in messages ("config.json", "job.json: model"). `seed` is dropout's.
-// Throws Exit::job_file for a key or value that is unknown, out of range, or asks for what is not implemented.
-std::unique_ptr<Model> make_model(const Json& config, const std::string& where, std::uint64_t seed);
+// transformers library. `path` is where the object stands in its source: "" for a file of its own, "model" in a job
+// file. `seed` is dropout's. Throws Exit::job_file for a key or value that is unknown, out of range, or not
+// implemented.
+std::unique_ptr<Model> make_model(const Json& config, const Source& source, const std::string& path,
+                                  std::uint64_t seed);
 
 }  // namespace tranche

@@ -15,11 +15,11 @@ struct AttentionConfig {
   std::size_t width = 0;              // of the residual stream
   std::size_t heads = 0, groups = 0;  // groups: of heads that share keys and values; divides heads
   std::size_t head_width = 0;
-  float scale = 1;                            // of q . k
-  std::optional<float> rotary_theta{};        // none: positions are known already
-  Bias bias = Bias::zeros;                    // of both projections
-  float deviation = 0, output_deviation = 0;  // of their initial weights
-  float dropout = 0;                          // of attention weights
+  float scale = 1;                             // of q . k
+  std::optional<float> rotary_theta{};         // none: positions are known already
+  Bias bias = Bias::zeros;                     // of both projections
+  double deviation = 0, output_deviation = 0;  // of their initial weights
+  double dropout = 0;                          // of attention weights
 };
 
 class Attention {

@@ -5,9 +5,9 @@
 
 namespace tranche {
 
-Dropout::Dropout(std::string name, float probability, const DropoutMode& mode)
-    : name_(std::move(name)), probability_(probability), mode_(mode) {
-  check(probability >= 0 && probability < 1, name_, ": the probability ", probability, " is not in [0, 1)");
+Dropout::Dropout(std::string name, double probability, const DropoutMode& mode)
+    : name_(std::move(name)), probability_(static_cast<float>(probability)), mode_(mode) {
+  check(probability_ >= 0 && probability_ < 1, name_, ": the probability ", probability, " is not in [0, 1)");
 }
 
 RandomKey Dropout::key() const {

@@ -21,7 +21,7 @@ struct DropoutMode {
 class Dropout {
  public:
   // probability: of an element to become zero, in [0, 1). `mode` must outlive the layer.
-  Dropout(std::string name, float probability, const DropoutMode& mode);
+  Dropout(std::string name, double probability, const DropoutMode& mode);
 
   Tensor forward(const Tensor& x) const;  // any shape; x itself in evaluation
   // For attention weights, which ops::attention drops itself.

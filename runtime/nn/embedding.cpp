@@ -6,8 +6,8 @@
 
 namespace tranche {
 
-Embedding::Embedding(const std::string& name, std::size_t rows, std::size_t width, float deviation)
-    : weight_{name + ".weight", {rows, width}, Initial::normal(deviation)} {}
+Embedding::Embedding(const std::string& name, std::size_t rows, std::size_t width, double deviation)
+    : weight_{name + ".weight", {rows, width}, Initial::normal(static_cast<float>(deviation))} {}
 
 Tensor Embedding::forward(const Tensor& numbers) const { return autograd::embedding(numbers, weight_.tensor()); }
 

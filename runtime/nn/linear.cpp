@@ -4,8 +4,8 @@
 
 namespace tranche {
 
-Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, float deviation)
-    : weight_{name + ".weight", {out, in}, Initial::normal(deviation)},
+Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, double deviation)
+    : weight_{name + ".weight", {out, in}, Initial::normal(static_cast<float>(deviation))},
       bias_{name + ".bias", {out}, Initial::zeros()},
       has_bias_(bias) {}
 

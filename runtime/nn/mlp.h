@@ -13,7 +13,7 @@ struct MlpConfig {
   std::size_t width = 0, inner_width = 0;
   ops::Activation activation = ops::Activation::gelu_tanh;
   Bias bias = Bias::zeros;
-  float deviation = 0, down_deviation = 0;  // of the initial weights
+  double deviation = 0, down_deviation = 0;  // of the initial weights
 };
 
 // down(activation(up(x)))

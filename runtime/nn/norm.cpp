@@ -4,17 +4,17 @@
 
 namespace tranche {
 
-LayerNorm::LayerNorm(const std::string& name, std::size_t width, float epsilon)
+LayerNorm::LayerNorm(const std::string& name, std::size_t width, double epsilon)
     : gain_{name + ".gain", {width}, Initial::ones()},
       bias_{name + ".bias", {width}, Initial::zeros()},
-      epsilon_(epsilon) {}
+      epsilon_(static_cast<float>(epsilon)) {}
 
 Tensor LayerNorm::forward(const Tensor& x) const {
   return autograd::layer_norm(x, gain_.tensor(), bias_.tensor(), epsilon_);
 }
 
-RmsNorm::RmsNorm(const std::string& name, std::size_t width, float epsilon)
-    : gain_{name + ".gain", {width}, Initial::ones()}, epsilon_(epsilon) {}
+RmsNorm::RmsNorm(const std::string& name, std::size_t width, double epsilon)
+    : gain_{name + ".gain", {width}, Initial::ones()}, epsilon_(static_cast<float>(epsilon)) {}
 
 Tensor RmsNorm::forward(const Tensor& x) const { return autograd::rms_norm(x, gain_.tensor(), epsilon_); }
 

@@ -10,7 +10,7 @@ namespace tranche {
 
 class LayerNorm {
  public:
-  LayerNorm(const std::string& name, std::size_t width, float epsilon);
+  LayerNorm(const std::string& name, std::size_t width, double epsilon);
 
   Tensor forward(const Tensor& x) const;  // x, result: (batch, sequence, width)
   void collect(std::vector<Parameter*>& into) { into.insert(into.end(), {&gain_, &bias_}); }
@@ -22,7 +22,7 @@ class LayerNorm {
 
 class RmsNorm {
  public:
-  RmsNorm(const std::string& name, std::size_t width, float epsilon);
+  RmsNorm(const std::string& name, std::size_t width, double epsilon);
 
   Tensor forward(const Tensor& x) const;  // x, result: (batch, sequence, width)
   void collect(std::vector<Parameter*>& into) { into.push_back(&gain_); }
