@@ -34,7 +34,7 @@ struct Reader {
   using pointer = const char*;
   using reference = const char&;
 
-  Place* place = nullptr;   // null: the end
+  Place* place = nullptr;  // null: the end
   const char& operator*() const { return place->text[place->next]; }
   Reader& operator++() {
     ++place->next;
@@ -45,8 +45,8 @@ struct Reader {
   bool operator!=(const Reader& other) const { return !(*this == other); }
 };
 
-// Builds the value as the parser reports its parts. (The library's own builder looks every key up among those before it,
-// which takes seconds for a vocabulary, and lets the last of two equal keys win.)
+// Builds the value as the parser reports its parts. (The library's own builder looks every key up among those before
+// it, which takes seconds for a vocabulary, and lets the last of two equal keys win.)
 class Builder {
  public:
   Builder(const Place& place, const std::string& name, Exit exit, KeyLines* lines)
@@ -60,7 +60,7 @@ class Builder {
   bool number_unsigned(std::uint64_t value) { return add(value); }
   bool number_float(double value, const std::string&) { return add(value); }
   bool string(std::string& value) { return add(std::move(value)); }
-  bool binary(Json::binary_t&) { return false; }   // not in JSON text
+  bool binary(Json::binary_t&) { return false; }  // not in JSON text
   bool start_object(std::size_t) { return open(Json::object()); }
   bool start_array(std::size_t) { return open(Json::array()); }
   bool end_object() { return close(); }
@@ -75,7 +75,8 @@ class Builder {
   }
 
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) {
-    std::string reason = error.what();   // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax ..."
+    std::string reason =
+        error.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax ..."
     if (const auto bracket = reason.find("] "); bracket != std::string::npos) reason.erase(0, bracket + 2);
     if (reason.starts_with("parse error at"))
       if (const auto colon = reason.find(": "); colon != std::string::npos) reason.erase(0, colon + 2);
@@ -84,9 +85,9 @@ class Builder {
 
  private:
   struct Level {
-    Json* value;                              // stays where it is: its parent grows only after it is closed
-    std::unordered_set<std::string> keys;     // of an object
-    std::string key;                          // whose value comes next
+    Json* value;                           // stays where it is: its parent grows only after it is closed
+    std::unordered_set<std::string> keys;  // of an object
+    std::string key;                       // whose value comes next
   };
 
   [[noreturn]] void refuse(const std::string& reason) const {
@@ -111,7 +112,7 @@ class Builder {
     Json& parent = *levels_.back().value;
     if (parent.is_array()) return &parent.emplace_back(std::move(value));
     auto& members = static_cast<Json::object_t::Container&>(parent.get_ref<Json::object_t&>());
-    return &members.emplace_back(levels_.back().key, std::move(value)).second;   // keys differ: `key` saw to it
+    return &members.emplace_back(levels_.back().key, std::move(value)).second;  // keys differ: `key` saw to it
   }
   bool add(Json value) {
     put(std::move(value));
@@ -160,13 +161,11 @@ Json read_json(const std::filesystem::path& file, Exit exit, KeyLines* lines) {
   return parse_json(text_of(file, exit), file.string(), exit, lines);
 }
 
-template <>
-std::optional<bool> json_as<bool>(const Json& value) {
+template <> std::optional<bool> json_as<bool>(const Json& value) {
   return value.is_boolean() ? std::optional{value.get<bool>()} : std::nullopt;
 }
 
-template <>
-std::optional<std::int64_t> json_as<std::int64_t>(const Json& value) {
+template <> std::optional<std::int64_t> json_as<std::int64_t>(const Json& value) {
   if (value.is_number_unsigned()) {
     const auto number = value.get<std::uint64_t>();
     return number <= INT64_MAX ? std::optional{static_cast<std::int64_t>(number)} : std::nullopt;
@@ -178,20 +177,17 @@ std::optional<std::int64_t> json_as<std::int64_t>(const Json& value) {
   return static_cast<std::int64_t>(number);
 }
 
-template <>
-std::optional<std::size_t> json_as<std::size_t>(const Json& value) {
+template <> std::optional<std::size_t> json_as<std::size_t>(const Json& value) {
   if (value.is_number_unsigned()) return value.get<std::size_t>();
   const std::optional<std::int64_t> number = json_as<std::int64_t>(value);
   return number && *number >= 0 ? std::optional{static_cast<std::size_t>(*number)} : std::nullopt;
 }
 
-template <>
-std::optional<double> json_as<double>(const Json& value) {
+template <> std::optional<double> json_as<double>(const Json& value) {
   return value.is_number() ? std::optional{value.get<double>()} : std::nullopt;
 }
 
-template <>
-std::optional<std::string> json_as<std::string>(const Json& value) {
+template <> std::optional<std::string> json_as<std::string>(const Json& value) {
   return value.is_string() ? std::optional{value.get<std::string>()} : std::nullopt;
 }
 

@@ -25,10 +25,11 @@ namespace tranche {
 // Looking a key up in an object compares with each key in turn: go through a large object (a vocabulary) once instead.
 using Json = nlohmann::ordered_json;
 
-// Where each key of a text stands: "optimizer.params.lr" -> line 14 (the first line is 1). Elements of arrays have no entry.
+// Where each key of a text stands: "optimizer.params.lr" -> line 14 (the first line is 1). Elements of arrays have no
+// entry.
 using KeyLines = std::map<std::string, std::size_t>;
 
-inline constexpr std::size_t json_depth = 64;   // objects and arrays within one another; deeper text is refused
+inline constexpr std::size_t json_depth = 64;  // objects and arrays within one another; deeper text is refused
 
 // `text` must be one JSON value (RFC 8259) in UTF-8; // and /* */ comments are skipped. `name` is the file in messages.
 // Throws an Error with this exit code that begins with name:line:column, for text that is no JSON, a key that an object
@@ -40,8 +41,7 @@ Json read_json(const std::filesystem::path& file, Exit exit, KeyLines* lines = n
 
 // A value as T, when it is one: bool, std::int64_t, std::size_t, double, std::string or Json. 5e8 and 5.0 are integers.
 // Nothing else is converted: "5" is not a number, and 1 is not true.
-template <class T>
-std::optional<T> json_as(const Json& value);
+template <class T> std::optional<T> json_as(const Json& value);
 template <> std::optional<bool> json_as<bool>(const Json& value);
 template <> std::optional<std::int64_t> json_as<std::int64_t>(const Json& value);
 template <> std::optional<std::size_t> json_as<std::size_t>(const Json& value);
@@ -78,8 +78,7 @@ T member_or(const Json& object, const std::string& key, T otherwise, const std::
   return value ? *std::move(value) : std::move(otherwise);
 }
 
-template <class T>
-T member(const Json& object, const std::string& key, const std::string& where, Exit exit) {
+template <class T> T member(const Json& object, const std::string& key, const std::string& where, Exit exit) {
   std::optional<T> value = optional_member<T>(object, key, where, exit);
   ensure(exit, value.has_value(), where, ": \"", key, "\" is missing");
   return *std::move(value);

@@ -43,7 +43,8 @@ std::string nearest(const std::string& wrong, const std::string& section, const 
   std::size_t best_score = 2 * std::max<std::size_t>(1, wrong.size() / 3) + 2;
   for (const std::string& path : known) {
     const std::string_view name = last_part(path);
-    const bool here = path.size() == name.size() ? section.empty() : path.substr(0, path.size() - name.size() - 1) == section;
+    const bool here =
+        path.size() == name.size() ? section.empty() : path.substr(0, path.size() - name.size() - 1) == section;
     std::size_t letters = edit_distance(wrong, name);
     const bool part = wrong.size() > 3 && (name.find(wrong) != name.npos || wrong.find(name) != wrong.npos);
     if (part) letters = std::min<std::size_t>(letters, 2);
@@ -60,13 +61,14 @@ std::optional<std::size_t> bytes_from(const Json& json) {
   if (!json.is_string()) return json_as<std::size_t>(json);
   const std::string& text = json.get_ref<const std::string&>();
   std::size_t digits = 0;
-  while (digits < text.size() && (std::isdigit(static_cast<unsigned char>(text[digits])) || text[digits] == '.')) ++digits;
+  while (digits < text.size() && (std::isdigit(static_cast<unsigned char>(text[digits])) || text[digits] == '.'))
+    ++digits;
   if (digits == 0 || std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(digits), '.') > 1) return {};
-  const std::string unit = text.substr(text.find_first_not_of(' ', digits) == text.npos ? text.size()
-                                                                                       : text.find_first_not_of(' ', digits));
-  static const std::map<std::string, double> units{{"", 1},          {"B", 1},        {"KB", 1e3},     {"MB", 1e6},    {"GB", 1e9},
-                                                   {"TB", 1e12},     {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
-                                                   {"TiB", 0x1p40}};
+  const std::string unit =
+      text.substr(text.find_first_not_of(' ', digits) == text.npos ? text.size() : text.find_first_not_of(' ', digits));
+  static const std::map<std::string, double> units{{"", 1},         {"B", 1},       {"KB", 1e3},     {"MB", 1e6},
+                                                   {"GB", 1e9},     {"TB", 1e12},   {"KiB", 0x1p10}, {"MiB", 0x1p20},
+                                                   {"GiB", 0x1p30}, {"TiB", 0x1p40}};
   const auto factor = units.find(unit);
   if (factor == units.end()) return {};
   const double value = std::floor(std::stod(text.substr(0, digits)) * factor->second);
@@ -79,7 +81,8 @@ bool Section::equal_words(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
-// ---- Declaring ---------------------------------------------------------------------------------------------------------
+// ---- Declaring
+// ---------------------------------------------------------------------------------------------------------
 
 Setting& Section::add(const std::string& name, SettingKind kind) {
   for (const auto& other : settings_)
@@ -92,8 +95,8 @@ Setting& Section::add(const std::string& name, SettingKind kind) {
 }
 
 Key<std::size_t> Section::bytes(const std::string& name, std::size_t& target) {
-  return declare<std::size_t>(name, target, "a number of bytes, or a string like \"512MiB\" or \"1.5GB\"", "", bytes_from,
-                              [](std::size_t value) { return Json(value); });
+  return declare<std::size_t>(name, target, "a number of bytes, or a string like \"512MiB\" or \"1.5GB\"", "",
+                              bytes_from, [](std::size_t value) { return Json(value); });
 }
 
 Section& Section::section(const std::string& name, std::string about) {
@@ -103,7 +106,8 @@ Section& Section::section(const std::string& name, std::string about) {
   return *setting.section;
 }
 
-Section& Section::section(const std::string& name, std::string about, std::function<bool()> condition, std::string text) {
+Section& Section::section(const std::string& name, std::string about, std::function<bool()> condition,
+                          std::string text) {
   Section& made = section(name, std::move(about));
   settings_.back()->condition = std::move(condition);
   settings_.back()->condition_text = std::move(text);
@@ -122,7 +126,8 @@ void Section::not_yet(const std::string& name, Json off, std::string what) {
   setting.about = std::move(what);
 }
 
-// ---- Reading -----------------------------------------------------------------------------------------------------------
+// ---- Reading
+// -----------------------------------------------------------------------------------------------------------
 
 void Section::load(const Json& object, const Source& source) {
   source_ = source;
@@ -150,7 +155,7 @@ void Section::load_within(const Json& object, const Section& root) {
     if (value != nullptr) load_value(*setting, *value, root);
   }
 
-  for (const auto& [name, value] : object.items()) {   // a section given although none of its forms applies
+  for (const auto& [name, value] : object.items()) {  // a section given although none of its forms applies
     std::string conditions;
     bool applies = false;
     for (const auto& setting : settings_)
@@ -158,8 +163,8 @@ void Section::load_within(const Json& object, const Section& root) {
         applies = applies || setting->applies();
         conditions += (conditions.empty() ? "" : " or ") + setting->condition_text;
       }
-    ensure(Exit::job_file, conditions.empty() || applies || is_absent(value) || value.empty(), root.place_of(path_to(name)),
-           "\"", path_to(name), "\" has no effect unless ", conditions);
+    ensure(Exit::job_file, conditions.empty() || applies || is_absent(value) || value.empty(),
+           root.place_of(path_to(name)), "\"", path_to(name), "\" has no effect unless ", conditions);
   }
 }
 
@@ -168,16 +173,18 @@ void Section::load_value(Setting& setting, const Json& json, const Section& root
   const auto overridden = root.source_.overridden.find(path);
   setting.origin = Origin::file;
   for (const auto& [other, text] : root.source_.overridden)
-    if (other == path || other.starts_with(path + ".") || path.starts_with(other + ".")) setting.origin = Origin::command_line;
+    if (other == path || other.starts_with(path + ".") || path.starts_with(other + "."))
+      setting.origin = Origin::command_line;
   setting.given = json;
 
   if (setting.kind == SettingKind::not_yet)
-    ensure(Exit::job_file, json == setting.usual || (json.is_object() && json.empty()), root.place_of(path), "\"", path, "\": ", json_excerpt(json),
-           ": ", setting.about, " is not supported yet; leave the key out or write ", json_excerpt(setting.usual));
+    ensure(Exit::job_file, json == setting.usual || (json.is_object() && json.empty()), root.place_of(path), "\"", path,
+           "\" is ", json_excerpt(json), ": not supported yet (", setting.about, "); leave the key out or write ",
+           json_excerpt(setting.usual));
   if (setting.kind != SettingKind::value) return;
 
   bool stored = setting.store(json);
-  if (!stored && overridden != root.source_.overridden.end())   // --set name=7, where a string is wanted
+  if (!stored && overridden != root.source_.overridden.end())  // --set name=7, where a string is wanted
     stored = setting.store(Json(overridden->second));
   const bool accepted =
       stored && std::all_of(setting.checks.begin(), setting.checks.end(), [](const auto& holds) { return holds(); });
@@ -241,7 +248,7 @@ bool Section::given(const std::string& path) const {
 }
 
 void Section::derived(const std::string& path, std::string derivation) {
-  auto* setting = const_cast<Setting*>(find(path));   // ours: this function is not const
+  auto* setting = const_cast<Setting*>(find(path));  // ours: this function is not const
   check(setting != nullptr, "settings: \"", path, "\" is not declared");
   setting->origin = Origin::derived;
   setting->derivation = std::move(derivation);
@@ -258,8 +265,10 @@ std::string Section::place_of(const std::string& path) const {
 void apply_override(const std::string& text, Json& object, Source& source) {
   const std::size_t equals = text.find('=');
   const std::string path = text.substr(0, equals), value = equals == text.npos ? "" : text.substr(equals + 1);
-  ensure(Exit::usage, equals != text.npos && !path.empty() && path.front() != '.' && path.back() != '.' && path.find("..") == path.npos,
-         "--set ", text, ": expected --set key=value, with a path such as zero_optimization.stage as the key");
+  ensure(
+      Exit::usage,
+      equals != text.npos && !path.empty() && path.front() != '.' && path.back() != '.' && path.find("..") == path.npos,
+      "--set ", text, ": expected --set key=value, with a path such as zero_optimization.stage as the key");
   Json* here = &object;
   for (std::size_t start = 0; start != path.npos;) {
     const std::size_t dot = path.find('.', start);
@@ -274,7 +283,7 @@ void apply_override(const std::string& text, Json& object, Source& source) {
     try {
       return parse_json(value, "--set " + text, Exit::usage);
     } catch (const Error&) {
-      return value;   // a bare word or path
+      return value;  // a bare word or path
     }
   }();
   *here = parsed;

@@ -7,8 +7,8 @@
 //     s.no_effect("reduce_bucket_size", 5e8, "gradients are reduced unit by unit");
 //   }
 //
-// and that one line gives the parser its type, range and default, the page docs/job-file.md its row, `tranche config` its
-// comment, and a mistyped neighbour its suggestion. A variable's value at the time of declaration is the default.
+// and that one line gives the parser its type, range and default, the page docs/job-file.md its row, `tranche config`
+// its comment, and a mistyped neighbour its suggestion. A variable's value at the time of declaration is the default.
 //
 // A section refers to variables by address: whatever declares itself must stay where it is while the section is used.
 // Nothing here is synchronised.
@@ -35,9 +35,9 @@ enum class Origin : std::uint8_t { by_default, file, command_line, derived };
 
 // A file's text and what the command line changed in it, for messages that point to the culprit.
 struct Source {
-  std::string file;                                // as named by the user
+  std::string file;  // as named by the user
   KeyLines lines;
-  std::map<std::string, std::string> overridden;   // path -> text, as given by --set
+  std::map<std::string, std::string> overridden;  // path -> text, as given by --set
 };
 
 class Section;
@@ -46,27 +46,24 @@ namespace detail {
 
 // How a variable of type T is read from and shown as JSON, and named in messages: "a number", with `bounds` behind it
 // until the key declares its own.
-template <class T>
-struct Codec {
+template <class T> struct Codec {
   static std::optional<T> read(const Json& json) { return json_as<T>(json); }
   static Json show(const T& value) { return value; }
   static std::string type() { return std::string{json_type<T>}; }
   static constexpr std::string_view bounds = "";
 };
 
-template <>
-struct Codec<std::size_t> {
+template <> struct Codec<std::size_t> {
   static std::optional<std::size_t> read(const Json& json) { return json_as<std::size_t>(json); }
   static Json show(std::size_t value) { return value; }
   static std::string type() { return "a whole number"; }
   static constexpr std::string_view bounds = "of at least 0";
 };
 
-template <class T>
-struct Codec<std::optional<T>> {
+template <class T> struct Codec<std::optional<T>> {
   static std::optional<std::optional<T>> read(const Json& json) {
     std::optional<T> value = Codec<T>::read(json);
-    if (!value) return std::nullopt;   // not: an optional of nothing
+    if (!value) return std::nullopt;  // not: an optional of nothing
     return std::optional<std::optional<T>>{std::in_place, *std::move(value)};
   }
   static Json show(const std::optional<T>& value) { return value ? Codec<T>::show(*value) : Json{}; }
@@ -74,8 +71,7 @@ struct Codec<std::optional<T>> {
   static constexpr std::string_view bounds = Codec<T>::bounds;
 };
 
-template <class T, std::size_t n>
-struct Codec<std::array<T, n>> {
+template <class T, std::size_t n> struct Codec<std::array<T, n>> {
   static std::optional<std::array<T, n>> read(const Json& json) {
     if (!json.is_array() || json.size() != n) return std::nullopt;
     std::array<T, n> values;
@@ -96,10 +92,10 @@ struct Codec<std::array<T, n>> {
 };
 
 // Whether `accepts` holds for a value, for each of a list, for an optional's if it has one.
-template <class T, class Accepts>
-bool holds_for(const T& value, const Accepts& accepts) { return accepts(value); }
-template <class T, class Accepts>
-bool holds_for(const std::optional<T>& value, const Accepts& accepts) { return !value || holds_for(*value, accepts); }
+template <class T, class Accepts> bool holds_for(const T& value, const Accepts& accepts) { return accepts(value); }
+template <class T, class Accepts> bool holds_for(const std::optional<T>& value, const Accepts& accepts) {
+  return !value || holds_for(*value, accepts);
+}
 template <class T, std::size_t n, class Accepts>
 bool holds_for(const std::array<T, n>& values, const Accepts& accepts) {
   for (const T& value : values)
@@ -112,19 +108,19 @@ enum class SettingKind : std::uint8_t { value, section, no_effect, not_yet };
 // One declared key.
 struct Setting {
   SettingKind kind;
-  std::string name, about;                          // no_effect: the reason; not_yet: what is missing
-  std::string type, bounds;                         // "a whole number", "from 0 to 3"
-  Json usual;                                       // the default
-  std::function<bool(const Json&)> store;           // value: false when it is not of the type
-  std::function<Json()> show;                       // value: as it is now
-  std::vector<std::function<bool()>> checks;        // value: whether it lies within the bounds
-  std::function<bool()> condition;                  // value, section: only then may it be given
+  std::string name, about;                    // no_effect: the reason; not_yet: what is missing
+  std::string type, bounds;                   // "a whole number", "from 0 to 3"
+  Json usual;                                 // the default
+  std::function<bool(const Json&)> store;     // value: false when it is not of the type
+  std::function<Json()> show;                 // value: as it is now
+  std::vector<std::function<bool()>> checks;  // value: whether it lies within the bounds
+  std::function<bool()> condition;            // value, section: only then may it be given
   std::string condition_text;
   std::unique_ptr<Section> section;
   bool required = false, may_change = false;
   Origin origin = Origin::by_default;
-  std::string derivation;                           // of a derived value: from what
-  Json given;                                       // no_effect, not_yet: what the file says
+  std::string derivation;  // of a derived value: from what
+  Json given;              // no_effect, not_yet: what the file says
 
   std::string expected() const { return bounds.empty() ? type : type + " " + bounds; }
   bool applies() const { return !condition || condition(); }
@@ -133,8 +129,7 @@ struct Setting {
 }  // namespace detail
 
 // What a declaration says of its key. Each call returns the same key.
-template <class T>
-class Key {
+template <class T> class Key {
  public:
   Key(detail::Setting& setting, T& target) : setting_(setting), target_(target) {}
 
@@ -142,7 +137,8 @@ class Key {
   Key& required() { return setting_.required = true, *this; }
   // A run may be resumed with another value: it changes no number, or only where the run goes from there.
   Key& may_change() { return setting_.may_change = true, *this; }
-  // Giving the key is an error unless the condition holds once everything is read; `text` completes "has no effect unless".
+  // Giving the key is an error unless the condition holds once everything is read; `text` completes "has no effect
+  // unless".
   Key& when(std::function<bool()> condition, std::string text) {
     setting_.condition = std::move(condition);
     setting_.condition_text = std::move(text);
@@ -186,16 +182,17 @@ class Section {
 
   // ---- Declaring -------------------------------------------------------------------------------------------------
 
-  // T: bool, std::int64_t, std::size_t, double, std::string, Json (any value), or a std::optional or std::array of them.
-  template <class T>
-  Key<T> key(const std::string& name, T& target) {
+  // T: bool, std::int64_t, std::size_t, double, std::string, Json (any value), or a std::optional or std::array of
+  // them.
+  template <class T> Key<T> key(const std::string& name, T& target) {
     return declare<T>(name, target, detail::Codec<T>::type(), std::string{detail::Codec<T>::bounds},
                       detail::Codec<T>::read, detail::Codec<T>::show);
   }
 
   // One of a few words, upper or lower case.
   template <class T>
-  Key<T> choice(const std::string& name, T& target, std::vector<std::pair<std::string, std::type_identity_t<T>>> words) {
+  Key<T> choice(const std::string& name, T& target,
+                std::vector<std::pair<std::string, std::type_identity_t<T>>> words) {
     std::string type;
     for (const auto& [word, value] : words) type += str(type.empty() ? "" : " or ", '"', word, '"');
     return declare<T>(
@@ -275,9 +272,9 @@ class Section {
     return Key<T>{setting, target};
   }
 
-  static bool equal_words(std::string_view a, std::string_view b);   // upper and lower case apart
+  static bool equal_words(std::string_view a, std::string_view b);  // upper and lower case apart
   Setting& add(const std::string& name, SettingKind kind);
-  const Setting* find(const std::string& path) const;   // null: not declared
+  const Setting* find(const std::string& path) const;  // null: not declared
   std::string path_to(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
   [[noreturn]] void refuse_unknown(const std::string& name, const Section& root) const;
   void load_within(const Json& object, const Section& root);
@@ -292,7 +289,7 @@ class Section {
   std::string path_, about_;
   bool all_may_change_ = false;
   std::vector<std::unique_ptr<Setting>> settings_;
-  Source source_;   // of the root
+  Source source_;  // of the root
 };
 
 // "a.b=c" as given to --set: puts c, read as JSON or else taken as a string, at a.b of the object, and notes the path.

@@ -21,7 +21,7 @@ std::string origin_text(const Setting& setting) {
   return "";
 }
 
-using ByReason = std::vector<std::pair<std::string, std::vector<std::string>>>;   // in order of first appearance
+using ByReason = std::vector<std::pair<std::string, std::vector<std::string>>>;  // in order of first appearance
 
 void add_reason(ByReason& groups, const std::string& reason, const std::string& key) {
   for (auto& [known, keys] : groups)
@@ -58,7 +58,7 @@ std::string Section::annotated() const {
 
 void Section::write_annotated(std::string& text, std::size_t depth) const {
   const std::string indent(2 * depth, ' ');
-  std::vector<std::pair<std::string, std::string>> members;   // the text of each, and the comment behind it
+  std::vector<std::pair<std::string, std::string>> members;  // the text of each, and the comment behind it
   for (const auto& setting : settings_) {
     if (!setting->applies()) continue;
     const std::string name = indent + Json(setting->name).dump() + ": ";
@@ -71,7 +71,8 @@ void Section::write_annotated(std::string& text, std::size_t depth) const {
         break;
       }
       case SettingKind::no_effect:
-        if (!setting->given.is_null()) members.push_back({name + setting->given.dump(), "no effect: " + setting->about});
+        if (!setting->given.is_null())
+          members.push_back({name + setting->given.dump(), "no effect: " + setting->about});
         break;
       case SettingKind::not_yet: break;
     }
@@ -162,7 +163,8 @@ void Section::collect_differences(const Json& then, bool may_change, std::vector
     } else if (setting->kind == SettingKind::value && !may) {
       const Json before = had ? *found : setting->usual, now = setting->show();
       if (before != now)
-        lines.push_back(str("\"", path_to(setting->name), "\" was ", json_excerpt(before), " and is now ", json_excerpt(now)));
+        lines.push_back(
+            str("\"", path_to(setting->name), "\" was ", json_excerpt(before), " and is now ", json_excerpt(now)));
     }
   }
 }

@@ -1,0 +1,21 @@
+#include "runtime/checkpoint/config.h"
+
+#include "runtime/base/settings.h"
+
+namespace tranche {
+
+void CheckpointConfig::declare(Section& checkpoint) {
+  checkpoint.all_may_change();
+  checkpoint.key("directory", directory)
+      .about("The run's directory, for checkpoints and metrics.jsonl; none: `runs/` and the job file's name.");
+  checkpoint.key("every", every).about("Steps between checkpoints; 0: only at the end and when the run is stopped.");
+  checkpoint.key("keep", keep).about("How many of the newest are kept; 0: all.");
+  checkpoint.no_effect("tag_validation", "Warn", "all ranks write one checkpoint under one name");
+  checkpoint.no_effect("load_universal", false, "every checkpoint loads on any number of ranks");
+  checkpoint.no_effect("use_node_local_storage", false, "a checkpoint lies in one directory that all ranks see");
+  checkpoint.no_effect("parallel_write", nullptr, "ranks always write in parallel");
+  checkpoint.no_effect("writer", nullptr, "there is one way to write");
+  checkpoint.no_effect("checkpoint_serialization", nullptr, "there is one format");
+}
+
+}  // namespace tranche

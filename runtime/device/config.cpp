@@ -1,0 +1,17 @@
+#include "runtime/device/config.h"
+
+#include "runtime/base/settings.h"
+
+namespace tranche {
+
+void DeviceConfig::declare(Section& device) {
+  device.all_may_change();
+  device.choice<DeviceType>("type", type, {{"cpu", DeviceType::cpu}}).about("What computes.");
+  device.bytes("memory", memory)
+      .about(
+          "What one rank may hold. Beyond it the run ends with an account of every byte; 0: no limit but the "
+          "machine's.");
+  device.key("threads", threads).about("That compute, for each rank; 0: the host's cores divided by its ranks.");
+}
+
+}  // namespace tranche
