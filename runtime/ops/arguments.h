@@ -26,10 +26,21 @@ inline void check_dtype(std::string_view op, std::string_view what, const Tensor
 inline void check_floating(std::string_view op, std::string_view what, const Tensor& tensor) {
   check(tensor.dtype() != DType::int32, op, ": ", what, " is int32, expected float32, bfloat16 or float16");
 }
+inline void check_size(std::string_view op, std::string_view what, const Tensor& tensor, std::size_t expected) {
+  check(tensor.size() == expected, op, ": ", what, " has shape ", tensor.shape(), ", expected ", expected, " elements");
+}
+inline void check_device(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
+  check(&tensor.device() == &like.device(), op, ": ", what, " is on another device");
+}
 // Of one device and one dtype with `like`.
 inline void check_alike(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
   check_dtype(op, what, tensor, like.dtype());
-  check(&tensor.device() == &like.device(), op, ": ", what, " is on another device");
+  check_device(op, what, tensor, like);
+}
+// Of one device, one dtype and one size with `like`.
+inline void check_same(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
+  check_alike(op, what, tensor, like);
+  check_size(op, what, tensor, like.size());
 }
 
 }  // namespace tranche::ops

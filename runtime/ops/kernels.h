@@ -5,12 +5,26 @@
 #pragma once
 
 #include "runtime/device/device.h"
+#include "runtime/ops/kernels/activation.h"
+#include "runtime/ops/kernels/elementwise.h"
+#include "runtime/ops/kernels/embedding.h"
 #include "runtime/ops/kernels/linear.h"
+#include "runtime/ops/kernels/loss.h"
+#include "runtime/ops/kernels/norm.h"
+#include "runtime/ops/kernels/optimizer.h"
+#include "runtime/ops/kernels/reduce.h"
 
 namespace tranche::ops {
 
 struct Kernels {
+  ActivationKernels activation;
+  ElementwiseKernels elementwise;
+  EmbeddingKernels embedding;
   LinearKernels linear;
+  LossKernels loss;
+  NormKernels norm;
+  OptimizerKernels optimizer;
+  ReduceKernels reduce;
 };
 
 // Of the device's type and, on the CPU, of the instruction path in use.

@@ -3,12 +3,26 @@
 
 namespace tranche::ops::TRANCHE_PATH {
 
+ActivationKernels activation_kernels();
+ElementwiseKernels elementwise_kernels();
+EmbeddingKernels embedding_kernels();
 LinearKernels linear_kernels();
+LossKernels loss_kernels();
+NormKernels norm_kernels();
+OptimizerKernels optimizer_kernels();
+ReduceKernels reduce_kernels();
 
 const Kernels& kernels();
 const Kernels& kernels() {
   static const Kernels table{
+      .activation = activation_kernels(),
+      .elementwise = elementwise_kernels(),
+      .embedding = embedding_kernels(),
       .linear = linear_kernels(),
+      .loss = loss_kernels(),
+      .norm = norm_kernels(),
+      .optimizer = optimizer_kernels(),
+      .reduce = reduce_kernels(),
   };
   return table;
 }

@@ -1,0 +1,53 @@
+#include "runtime/ops/kernels/reduce.h"
+
+#include "runtime/ops/cpu/tiles.h"
+#include "runtime/ops/reduce.h"
+
+namespace tranche::ops::TRANCHE_PATH {
+namespace {
+
+void scale_and_sum_squares(Device& device, const ScaleAndSumSquares& a) {
+  in_pieces(device, a.blocks, tile_elements / block, [&](std::size_t first, std::size_t count) {
+    for (std::size_t b = first; b < first + count; ++b) {
+      float* gradient = a.gradient + b * block;
+      Block{}.each(block, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { gradient[i] *= a.factor; });
+      a.partials[b] = Block{}.sum(block, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+        const double x = gradient[i];
+        return x * x;
+      });
+    }
+  });
+}
+
+// All bits of the exponent are set in infinities and NaNs alone.
+TRANCHE_INLINE bool non_finite(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7F800000u) == 0x7F800000u; }
+TRANCHE_INLINE bool non_finite(bfloat16 x) { return (x.bits & 0x7F80u) == 0x7F80u; }
+TRANCHE_INLINE bool non_finite(float16 x) { return (x.bits & 0x7C00u) == 0x7C00u; }
+
+template <class T> std::size_t first_in(const T* x, std::size_t size) {
+  constexpr std::size_t piece = 1024;
+  for (std::size_t first = 0; first < size; first += piece) {
+    const std::size_t count = size - first < piece ? size - first : piece;
+    unsigned any = 0;
+    for (std::size_t i = 0; i < count; ++i) any |= non_finite(x[first + i]) ? 1u : 0u;
+    if (any == 0) continue;
+    for (std::size_t i = first;; ++i)
+      if (non_finite(x[i])) return i;
+  }
+  return size;
+}
+
+std::size_t first_non_finite(Device&, const FirstNonFinite& a) {
+  std::size_t found = 0;
+  with_type(a.x.dtype, [&](auto type) { found = first_in(a.x.as<const decltype(type)>(), a.size); });
+  return found;
+}
+
+}  // namespace
+
+ReduceKernels reduce_kernels();
+ReduceKernels reduce_kernels() {
+  return {.scale_and_sum_squares = scale_and_sum_squares, .first_non_finite = first_non_finite};
+}
+
+}  // namespace tranche::ops::TRANCHE_PATH

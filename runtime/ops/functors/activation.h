@@ -1,0 +1,50 @@
+// Activations: value(x) and slope(x), the derivative.
+#pragma once
+
+#include "runtime/ops/functors/math.h"
+
+namespace tranche::ops::functors {
+
+// Beyond this, slopes are 0 or 1 in float32. Holding x here keeps powers of it finite.
+inline constexpr float saturation = 20.0f;
+
+// x (1 + tanh(u)) / 2 = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
+struct GeluTanh {
+  static constexpr float twice = 1.595769122f, cubic = 0.044715f;  // 2 sqrt(2 / pi)
+
+  TRANCHE_FUNCTOR static float gate(float x) { return sigmoid(twice * (x + cubic * (x * x * x))); }
+  TRANCHE_FUNCTOR float value(float x) const { return x * gate(x); }
+  TRANCHE_FUNCTOR float slope(float x) const {
+    const float c = bounded(x, saturation), g = gate(c);
+    return g + c * (g * (1.0f - g)) * (twice * (1.0f + 3.0f * cubic * (c * c)));
+  }
+};
+
+struct GeluErf {
+  static constexpr float density_at_zero = 3.989422804e-01f;  // 1 / sqrt(2 pi)
+
+  TRANCHE_FUNCTOR float value(float x) const { return x * normal_cdf(x); }
+  TRANCHE_FUNCTOR float slope(float x) const {
+    const float c = bounded(x, saturation);
+    return normal_cdf(c) + c * (density_at_zero * exp(-0.5f * (c * c)));
+  }
+};
+
+struct Silu {
+  TRANCHE_FUNCTOR float value(float x) const { return x * sigmoid(x); }
+  TRANCHE_FUNCTOR float slope(float x) const {
+    const float g = sigmoid(x), c = bounded(x, 200.0f);
+    return g + c * (g * (1.0f - g));
+  }
+};
+
+// A NaN stays one; the slope at 0 is 0.
+struct Relu {
+  TRANCHE_FUNCTOR float value(float x) const { return x < 0.0f ? 0.0f : x; }
+  TRANCHE_FUNCTOR float slope(float x) const {
+    const float nan_or_one = x == x ? 1.0f : x;
+    return x <= 0.0f ? 0.0f : nan_or_one;
+  }
+};
+
+}  // namespace tranche::ops::functors

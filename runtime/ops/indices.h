@@ -1,0 +1,25 @@
+// Tokens and classes that index a table: looked at before the kernel, which trusts them.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/ops/arguments.h"
+#include "runtime/ops/kernels.h"
+
+namespace tranche::ops {
+
+// Every element of `indices` (int32) is in [0, limit) or is `also`; else an error names the first that is not.
+inline void check_indices(std::string_view op, std::string_view what, const Tensor& indices, std::size_t limit,
+                          std::int32_t also) {
+  const std::size_t first =
+      kernels_of(indices.device())
+          .embedding.first_outside(indices.device(), {.indices = elements_of(indices).as<const std::int32_t>(),
+                                                      .count = indices.size(),
+                                                      .limit = limit,
+                                                      .also = also});
+  if (first == indices.size()) return;
+  fail(Exit::data, str(op, ": ", what, " ", first, " is ", indices.span<const std::int32_t>()[first],
+                       ", expected 0 to ", limit - 1));
+}
+
+}  // namespace tranche::ops
