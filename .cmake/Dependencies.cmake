@@ -7,6 +7,7 @@ find_package(spdlog REQUIRED)                             # base
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)          # base: SHA-256
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)              # base: file checksums
 find_package(oneDNN REQUIRED)                             # ops
+find_package(OpenMP REQUIRED COMPONENTS CXX)              # ops: only to tell oneDNN, which uses it, to use one thread
 set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI REQUIRED COMPONENTS C)                   # comm
 find_package(HDF5 REQUIRED COMPONENTS C)                  # hdf5

@@ -19,6 +19,12 @@ inline Target target_of(const Destination& destination) {
 inline void check_shape(std::string_view op, std::string_view what, const Tensor& tensor, const Shape& expected) {
   check(tensor.shape() == expected, op, ": ", what, " has shape ", tensor.shape(), ", expected ", expected);
 }
+// As a matrix: leading dimensions count as rows.
+inline void check_matrix(std::string_view op, std::string_view what, const Tensor& tensor, std::size_t rows,
+                         std::size_t cols) {
+  check(tensor.rows() == rows && tensor.cols() == cols, op, ": ", what, " has shape ", tensor.shape(), ", expected ",
+        Shape{rows, cols});
+}
 inline void check_dtype(std::string_view op, std::string_view what, const Tensor& tensor, DType expected) {
   check(tensor.dtype() == expected, op, ": ", what, " is ", name_of(tensor.dtype()), ", expected ", name_of(expected));
 }

@@ -12,9 +12,9 @@ namespace {
 constexpr std::string_view names[] = {"plain", "avx2", "avx512", "avx512_bf16"};
 
 InstructionPath find_best() {
-  const InstructionPath machine = detect_instruction_path();
+  const InstructionPath machine = highest_instruction_path();
   const char* wanted = std::getenv("TRANCHE_INSTRUCTIONS");
-  if (wanted == nullptr || *wanted == '\0') return machine;
+  if (wanted == nullptr || *wanted == '\0') return quickest_instruction_path();
   for (std::size_t i = 0; i < std::size(names); ++i) {
     if (names[i] != wanted) continue;
     const InstructionPath path{static_cast<int>(i)};
@@ -42,7 +42,7 @@ InstructionPath best_instruction_path() {
 InstructionPath instruction_path() { return path_in_use().load(std::memory_order_relaxed); }
 
 void use_instruction_path(InstructionPath path) {
-  check(path <= best_instruction_path(), "instruction path ", name_of(path), " is above this machine's ",
+  check(path <= best_instruction_path(), "instruction path ", name_of(path), " is above the best, ",
         name_of(best_instruction_path()));
   path_in_use().store(path, std::memory_order_relaxed);
 }

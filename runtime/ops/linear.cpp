@@ -5,13 +5,69 @@
 
 namespace tranche::ops {
 
+void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  const std::size_t rows = x.rows(), in = x.cols(), out = weight.rows();
+  check(in == weight.cols(), "linear: input has ", in, " features, weight expects ", weight.cols());
+  check_floating("linear", "input", x);
+  check_alike("linear", "weight", weight, x);
+  if (bias) {
+    check_alike("linear", "bias", bias, x);
+    check_shape("linear", "bias", bias, {out});
+  }
+  check_alike("linear", "output", y, x);
+  check_matrix("linear", "output", y, rows, out);
+  kernels_of(x.device())
+      .linear.forward(x.device(), {.x = elements_of(x),
+                                   .weight = elements_of(weight),
+                                   .bias = elements_of(bias),
+                                   .y = elements_of(y),
+                                   .rows = rows,
+                                   .in = in,
+                                   .out = out});
+}
+
+void linear_input_gradient(const Tensor& dy, const Tensor& weight, const Destination& dx) {
+  if (!dx) return;
+  const std::size_t rows = dy.rows(), in = weight.cols(), out = weight.rows();
+  check(dy.cols() == out, "linear_input_gradient: dy has ", dy.cols(), " features, weight gives ", out);
+  check_floating("linear_input_gradient", "dy", dy);
+  check_alike("linear_input_gradient", "weight", weight, dy);
+  check_alike("linear_input_gradient", "dx", dx.tensor, dy);
+  check_matrix("linear_input_gradient", "dx", dx.tensor, rows, in);
+  kernels_of(dy.device())
+      .linear.input_gradient(dy.device(), {.dy = elements_of(dy),
+                                           .weight = elements_of(weight),
+                                           .dx = target_of(dx),
+                                           .rows = rows,
+                                           .in = in,
+                                           .out = out});
+}
+
+void linear_weight_gradient(const Tensor& dy, const Tensor& x, const Destination& dweight) {
+  if (!dweight) return;
+  const std::size_t rows = dy.rows(), in = x.cols(), out = dy.cols();
+  check(x.rows() == rows, "linear_weight_gradient: dy has ", rows, " rows, x has ", x.rows());
+  check_floating("linear_weight_gradient", "dy", dy);
+  check_alike("linear_weight_gradient", "x", x, dy);
+  check_alike("linear_weight_gradient", "dweight", dweight.tensor, dy);
+  check_matrix("linear_weight_gradient", "dweight", dweight.tensor, out, in);
+  kernels_of(dy.device())
+      .linear.weight_gradient(dy.device(), {.dy = elements_of(dy),
+                                            .x = elements_of(x),
+                                            .dweight = target_of(dweight),
+                                            .rows = rows,
+                                            .in = in,
+                                            .out = out});
+}
+
 void linear_bias_gradient(const Tensor& dy, const Destination& dbias) {
   if (!dbias) return;
   check_floating("linear_bias_gradient", "dy", dy);
   check_alike("linear_bias_gradient", "dbias", dbias.tensor, dy);
   check_shape("linear_bias_gradient", "dbias", dbias.tensor, {dy.cols()});
-  kernels_of(dy.device()).linear.bias_gradient(
-      dy.device(), {.dy = elements_of(dy), .dbias = target_of(dbias), .rows = dy.rows(), .out = dy.cols()});
+  kernels_of(dy.device())
+      .linear.bias_gradient(dy.device(),
+                            {.dy = elements_of(dy), .dbias = target_of(dbias), .rows = dy.rows(), .out = dy.cols()});
 }
 
 }  // namespace tranche::ops

@@ -13,8 +13,7 @@ struct Elements {
   DType dtype = DType::float32;
 
   [[gnu::always_inline]] explicit operator bool() const { return data != nullptr; }
-  template <class T>
-  [[gnu::always_inline]] T* as() const { return reinterpret_cast<T*>(data); }
+  template <class T> [[gnu::always_inline]] T* as() const { return reinterpret_cast<T*>(data); }
 };
 
 // Where a gradient goes (runtime/ops/destination.h).

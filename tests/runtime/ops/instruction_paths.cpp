@@ -24,8 +24,8 @@ TEST(InstructionPath, StartsAsTheBestAndCanBeLowered) {
   EXPECT_EQ(&kernels_of(device), best);
 }
 
-TEST(InstructionPath, AboveTheMachinesBestIsRefused) {
-  if (best_instruction_path() == InstructionPath::avx512_bf16) return;       // there is nothing above
+TEST(InstructionPath, AboveTheBestIsRefused) {
+  if (best_instruction_path() == InstructionPath::avx512_bf16) return;  // there is nothing above
   EXPECT_THROW(use_instruction_path(InstructionPath::avx512_bf16), Error);
 }
 

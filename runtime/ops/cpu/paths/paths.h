@@ -6,7 +6,8 @@
 
 namespace tranche::ops {
 
-InstructionPath detect_instruction_path();               // the best that this build holds and this machine has
-const Kernels& cpu_kernels(InstructionPath path);        // path is at most that one
+InstructionPath highest_instruction_path();   // that this build holds and this machine has
+InstructionPath quickest_instruction_path();  // at most that one
+const Kernels& cpu_kernels(InstructionPath path);
 
 }  // namespace tranche::ops

@@ -3,9 +3,12 @@
 
 namespace tranche::ops {
 
-namespace plain { const Kernels& kernels(); }
+namespace plain {
+const Kernels& kernels();
+}
 
-InstructionPath detect_instruction_path() { return InstructionPath::plain; }
+InstructionPath highest_instruction_path() { return InstructionPath::plain; }
+InstructionPath quickest_instruction_path() { return InstructionPath::plain; }
 const Kernels& cpu_kernels(InstructionPath) { return plain::kernels(); }
 
 }  // namespace tranche::ops
