@@ -27,7 +27,7 @@ const std::map<std::string, Names, std::less<>> rooms{
     {"models", {"nn"}},
     {"hdf5", {"base"}},
     {"data", {"hdf5"}},
-    {"optim", {"ops"}},
+    {"optim", {"nn"}},
     {"checkpoint", {"nn", "optim", "comm", "hdf5"}},
     {"train", {"models", "data", "checkpoint"}},
 };
