@@ -20,7 +20,7 @@
 
 namespace tranche {
 
-// One issued collective. `bytes` is what this rank sends to other ranks.
+// One issued collective. `bytes` is what this rank sends to other ranks, headers included.
 struct CollectiveRecord {
   std::uint64_t sequence = 0;
   std::string_view op;
@@ -78,6 +78,9 @@ class Communicator {
 
  private:
   void record(std::string_view op, const std::string& label, std::size_t bytes);
+  // Blocking: every rank's bytes, rank by rank, of any lengths.
+  std::vector<std::vector<std::byte>> gather_rows(std::string_view op, std::span<const std::byte> mine,
+                                                  const std::string& label);
 
   std::size_t rank_, size_;
   std::uint64_t sequence_ = 0;
