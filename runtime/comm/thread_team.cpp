@@ -37,12 +37,15 @@ class Meeting {
     if (round_ == round) fail(Exit::ranks, *failure_);
   }
 
-  // Returns when no rank reads any more, whatever else went wrong: what was posted may then be freed.
-  void end() {
+  // Returns when no rank reads any more, whatever went wrong: what was posted may then be freed. why_not: why this rank
+  // could not read; it fails every rank. What happens to the team after this meeting does not.
+  void end(const std::optional<std::string>& why_not) {
     std::unique_lock lock{mutex_};
+    if (why_not && !failure_) failure_ = why_not;
+    if (why_not) unread_ = true;
     if (--readers_ == 0) changed_.notify_all();
-    changed_.wait(lock, [&] { return readers_ == 0; });  // no next round begins without this rank
-    if (failure_) fail(Exit::ranks, *failure_);
+    changed_.wait(lock, [&] { return readers_ == 0; });  // no next meeting begins without this rank
+    if (unread_) fail(Exit::ranks, *failure_);
   }
 
   std::span<const std::byte> data(std::size_t rank) const { return data_[rank]; }
@@ -71,6 +74,7 @@ class Meeting {
   std::size_t arrived_ = 0, readers_ = 0, round_ = 0;
   std::optional<std::string> failure_;  // the first; the team does not recover
   std::optional<std::string> left_;
+  bool unread_ = false;                       // of the last meeting: some rank could not read
 };
 
 namespace {
@@ -120,12 +124,13 @@ class TeamCommunicator : public Communicator {
     return queue_->run([this, call, label = std::move(label), mine, read = std::move(read)] {
       const Doing frame{[&] { return str("in ", call.op, " of ", label); }};
       meeting_->begin(rank(), call, mine);
+      std::optional<std::string> why_not;
       try {
         read();
       } catch (const std::exception& error) {
-        meeting_->abandon(str("rank ", rank(), " failed in ", call.op, " of ", label, ": ", error.what()));
+        why_not = str("rank ", rank(), " failed in ", call.op, " of ", label, ": ", error.what());
       }
-      meeting_->end();  // throws for this rank too, if it or another failed
+      meeting_->end(why_not);
     });
   }
 
