@@ -70,9 +70,9 @@ std::vector<std::pair<std::string, std::string>> merges_of(const Json& list, con
 void refuse_others(const Json& object, std::initializer_list<const char*> keys, const std::string& where) {
   for (const char* const key : keys) {
     const auto value = optional_member<Json>(object, key, where, Exit::data);
-    if (!value) continue;
-    ensure(Exit::data, *value == false || *value == 0 || *value == "", where, ": \"", key, "\": ", json_excerpt(*value),
-           " is not supported");
+    const std::string found = value ? json_excerpt(*value) : "null";
+    const bool nothing = found == "null" || found == "false" || found == "0" || found == "0.0" || found == R"("")";
+    ensure(Exit::data, nothing, where, ": \"", key, "\": ", found, " is not supported");
   }
 }
 
@@ -158,7 +158,7 @@ BpeDefinition read_tokenizer_json(const std::filesystem::path& file) {
 
 std::string to_text(const BpeDefinition& definition) {
   Json merges = Json::array();
-  for (const auto& [left, right] : definition.merges) merges.push_back(left + " " + right);
+  for (const auto& [left, right] : definition.merges) merges.push_back(str(left, ' ', right));
   return Json{{"rule", definition.rule},
               {"whole_words", definition.whole_words},
               {"vocabulary", definition.vocabulary},
