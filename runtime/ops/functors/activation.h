@@ -12,11 +12,12 @@ inline constexpr float saturation = 20.0f;
 struct GeluTanh {
   static constexpr float twice = 1.595769122f, cubic = 0.044715f;  // 2 sqrt(2 / pi)
 
-  TRANCHE_FUNCTOR static float gate(float x) { return sigmoid(twice * (x + cubic * (x * x * x))); }
-  TRANCHE_FUNCTOR float value(float x) const { return x * gate(x); }
+  TRANCHE_FUNCTOR static float inner(float x) { return twice * (x + cubic * (x * x * x)); }
+  TRANCHE_FUNCTOR float value(float x) const { return x * sigmoid(inner(x)); }
   TRANCHE_FUNCTOR float slope(float x) const {
-    const float c = bounded(x, saturation), g = gate(c);
-    return g + c * (g * (1.0f - g)) * (twice * (1.0f + 3.0f * cubic * (c * c)));
+    const float c = bounded(x, saturation);
+    const ValueSlope gate = sigmoid_and_slope(inner(c));
+    return gate.value + c * gate.slope * (twice * (1.0f + 3.0f * cubic * (c * c)));
   }
 };
 
@@ -33,8 +34,9 @@ struct GeluErf {
 struct Silu {
   TRANCHE_FUNCTOR float value(float x) const { return x * sigmoid(x); }
   TRANCHE_FUNCTOR float slope(float x) const {
-    const float g = sigmoid(x), c = bounded(x, 200.0f);
-    return g + c * (g * (1.0f - g));
+    const float c = bounded(x, 200.0f);
+    const ValueSlope gate = sigmoid_and_slope(c);
+    return gate.value + c * gate.slope;
   }
 };
 

@@ -70,6 +70,15 @@ TRANCHE_FUNCTOR float sigmoid(float x) {
   return numerator / (1.0f + e);
 }
 
+// With its derivative, which 1 - sigmoid(x) would spoil where that is small: within 4 and 5 ulp.
+struct ValueSlope {
+  float value, slope;
+};
+TRANCHE_FUNCTOR ValueSlope sigmoid_and_slope(float x) {
+  const float e = exp(-magnitude(x)), inverse = 1.0f / (1.0f + e), small = e * inverse;
+  return {x < 0.0f ? small : inverse, small * inverse};
+}
+
 // (1 + erf(x / sqrt(2))) / 2: within 6 ulp above -1; below, the relative error grows with x^2, to 2e-6 at -5.
 TRANCHE_FUNCTOR float normal_cdf(float x) {
   const float t = magnitude(x) * 7.071067812e-01f;

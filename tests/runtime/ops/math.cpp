@@ -75,6 +75,17 @@ TEST(ElementaryFunctions, SigmoidIsWithinThreeUlp) {
   EXPECT_TRUE(std::isnan(functors::sigmoid(nan)));
 }
 
+TEST(ElementaryFunctions, SigmoidsSlopeIsWithinFiveUlp) {
+  const auto value = [](float x) { return functors::sigmoid_and_slope(x).value; };
+  const auto slope = [](float x) { return functors::sigmoid_and_slope(x).slope; };
+  const auto exact_slope = [](double x) { return exact_sigmoid(x) * exact_sigmoid(-x); };
+  EXPECT_LE(worst_error(-87.0f, infinity, value, exact_sigmoid), 4.0);
+  EXPECT_LE(worst_error(-87.0f, 87.0f, slope, exact_slope), 5.0);
+  EXPECT_EQ(functors::sigmoid_and_slope(infinity).slope, 0.0f);
+  EXPECT_EQ(functors::sigmoid_and_slope(-infinity).slope, 0.0f);
+  EXPECT_TRUE(std::isnan(functors::sigmoid_and_slope(nan).slope));
+}
+
 TEST(ElementaryFunctions, NormalCdfIsWithinItsBounds) {
   const auto f = [](float x) { return functors::normal_cdf(x); };
   EXPECT_LE(worst_error(-1.0f, infinity, f, exact_normal_cdf), 6.0);
