@@ -30,6 +30,7 @@ class ParameterStore {
   virtual ~ParameterStore() = default;
   // Lays the unit out and fills what this rank owns with its initial values; call publish after the last.
   virtual void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) = 0;
+  virtual void begin_micro_batch() {}         // the same gathers as last time are to be expected, in the same order
   virtual void gather(Unit& unit) = 0;        // collective; afterwards the unit's values can be read
   virtual void release(Unit& unit) = 0;       // local
   virtual const std::vector<Owned>& owned() const = 0;
@@ -93,16 +94,24 @@ class ResidentStore : public ParameterStore {
   std::vector<Owned> owned_;
 };
 
-// One rank: the float32 sum over micro-batches, in their order.
+// One rank: the float32 sum over micro-batches, in their order; with a reduction block, of the sums of blocks.
 class LocalSync : public GradientSync {
  public:
+  // reduction_block: micro-batches that are summed by themselves before their sum is added.
+  explicit LocalSync(std::size_t reduction_block = 1) : reduction_block_(reduction_block) {}
+
   void reduce(Unit& unit, Tensor gradient) override;
-  void end_micro_batch() override {}
+  void end_micro_batch() override;
   Shards finish() override { return std::exchange(sums_, {}); }
 
  private:
-  Shards sums_;
+  std::size_t reduction_block_, in_block_ = 0;
+  std::vector<Unit*> units_;                  // by index, as they come
+  Shards sums_, block_sums_;
 };
+
+// sums[unit] += gradient in float32; a sum that is not there yet begins as zeros, in every implementation alike.
+void add_to_sum(Shards& sums, const Unit& unit, const Tensor& gradient);
 
 // The flat layout's length for `size` elements: a multiple of `multiple`.
 constexpr std::size_t padded(std::size_t size, std::size_t multiple) {

@@ -42,6 +42,7 @@ StepReport Trainer::step(const Batch& batch) {
 double Trainer::accumulate(const MicroBatch& micro) {
   const Doing frame{[&] { return str("computing micro-batch ", micro.number); }};
   Moment::now() = {step_, micro.number};
+  parameters_.begin_micro_batch();
   Tape tape;
   const Tensor loss = [&] {
     const Recording on{&tape};
@@ -52,16 +53,6 @@ double Trainer::accumulate(const MicroBatch& micro) {
   tape.backward(loss, seed);
   gradients_.end_micro_batch();
   return loss.span<const float>()[0];
-}
-
-std::vector<double> Trainer::losses(const Batch& batch) {
-  model_.set_training(false);
-  std::vector<double> losses;
-  for (const MicroBatch& micro : batch) {
-    const Doing frame{[&] { return str("evaluating micro-batch ", micro.number); }};
-    losses.push_back(objective_.loss(model_.forward(micro.tokens), micro.targets).span<const float>()[0]);
-  }
-  return losses;
 }
 
 // In micro-batch order, whoever computed them.

@@ -41,10 +41,6 @@ class Trainer {
   // Collective. batch: deal.of_rank(world.rank()).
   StepReport step(const Batch& batch);
 
-  // Forward alone, without dropout: each micro-batch's mean loss, in order. Collective where the parameter store is:
-  // ranks must bring equally many.
-  std::vector<double> losses(const Batch& batch);
-
   std::uint64_t steps() const { return step_; }         // taken or skipped
   std::uint64_t updates() const { return updates_; }    // taken
   const History& history() const { return history_; }

@@ -1,0 +1,72 @@
+#include "partition/canonical_sync.h"
+
+#include "partition/shard_plan.h"
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+
+CanonicalSync::CanonicalSync(const ZeroConfig& config, std::size_t reduction_block, Communicator& world)
+    : config_(config), reduction_block_(reduction_block), world_(world) {
+  ensure(Exit::job_file, reduction_block == 1 || config.stage <= 1, "reduction_block is ", reduction_block,
+         ", which needs a whole sum of the gradients on every rank; zero_optimization.stage ", config.stage,
+         " divides it: use stage 0 or 1, or reduction_block 1");
+}
+
+CanonicalSync::~CanonicalSync() {
+  try {
+    wait_until_at_most(0);                    // peers may be reading gradients that are about to go
+  } catch (...) {                             // the failure was told where the step met it
+  }
+}
+
+void CanonicalSync::reduce(Unit& unit, Tensor gradient) {
+  const Doing frame{[&] { return str("reducing the gradient of ", unit.name()); }};
+  if (reduction_block_ == 1)
+    add_at_owners(unit, std::move(gradient));
+  else
+    add_to_sum(block_sums_, unit, gradient);
+  if (units_.size() <= unit.index()) units_.resize(unit.index() + 1);
+  units_[unit.index()] = &unit;
+}
+
+void CanonicalSync::end_micro_batch() {
+  if (reduction_block_ == 1 || ++in_block_ < reduction_block_) return;
+  in_block_ = 0;
+  for (std::size_t u = 0; u < block_sums_.size(); ++u) add_at_owners(*units_[u], std::exchange(block_sums_[u], {}));
+}
+
+void CanonicalSync::add_at_owners(const Unit& unit, Tensor gradient) {
+  if (sums_.size() <= unit.index()) sums_.resize(unit.index() + 1);
+  Tensor& sum = sums_[unit.index()];
+  if (!sum)
+    sum = Tensor::zeros(gradient.device(), unit.name() + " sum", Category::gradients,
+                        {1, Slicing{unit.size(), world_.size()}.slice()}, DType::float32);
+  const auto add = [into = sum.span<float>(), dtype = gradient.dtype()](std::size_t, std::span<const std::byte> row) {
+    ops::accumulate(row, dtype, into);
+  };
+  in_flight_.push_back({world_.exchange(gradient.byte_span(), add, "reduce " + unit.name()), gradient});
+  gradient = {};
+  wait_until_at_most(config_.overlap() ? 1 : 0);
+}
+
+void CanonicalSync::wait_until_at_most(std::size_t in_flight) {
+  while (in_flight_.size() > in_flight) {
+    in_flight_.front().done.wait();
+    in_flight_.pop_front();
+  }
+}
+
+Shards CanonicalSync::finish() {
+  wait_until_at_most(0);
+  check(in_block_ == 0, "the step ended within a block of ", reduction_block_, " micro-batches");
+  if (config_.stage == 0)
+    for (Tensor& sum : sums_) {               // unit by unit, so that only one is there twice
+      const Tensor whole = Tensor::empty(sum.device(), "whole " + sum.name(), Category::gradients,
+                                         {1, sum.size() * world_.size()}, DType::float32);
+      world_.all_gather(sum.byte_span(), whole.byte_span(), "gather " + sum.name()).wait();
+      sum = whole;
+    }
+  return std::exchange(sums_, {});
+}
+
+}  // namespace tranche

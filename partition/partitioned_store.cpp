@@ -1,0 +1,122 @@
+#include "partition/partitioned_store.h"
+
+#include "partition/shard_plan.h"
+
+namespace tranche {
+
+PartitionedStore::PartitionedStore(const ZeroConfig& config, Precision precision, Communicator& world, Device& device)
+    : config_(config), precision_(precision), world_(world), device_(device) {
+  check(config.stage >= 1 && config.stage <= 3, "a partitioned store is for stages 1 to 3, not ", config.stage);
+}
+
+PartitionedStore::~PartitionedStore() {
+  try {
+    drop_what_ran_ahead();                    // nobody may write into storage that is about to go
+  } catch (...) {                             // the failure was told where the step met it
+  }
+}
+
+void PartitionedStore::adopt(Unit& unit, const Seams& seams, std::uint64_t seed) {
+  const Slicing slicing{unit.size(), world_.size()};
+  const auto values = std::make_shared<Storage>(device_, unit.name(), Category::parameters, slicing.padded(),
+                                                precision_.working);
+  unit.place(owned_.size(), {values, 0, {1, slicing.padded()}}, seams);
+  const Shape slice{1, slicing.slice()};
+  if (gathers_on_visit())
+    slices_.push_back(Tensor::empty(device_, unit.name() + " slice", Category::parameters, slice, precision_.working));
+  else
+    values->allocate();
+  gathered_.emplace_back();
+
+  Owned owned{&unit, slicing.first(world_.rank()), slice_of(unit), {}};
+  if (precision_.keeps_master()) {
+    owned.working = owned.master;
+    owned.master = Tensor::empty(device_, unit.name() + " master", Category::optimizer, slice, DType::float32);
+  }
+  unit.initialise(seed, owned.first, owned.master);            // no rank ever needs the whole
+  owned_.push_back(owned);
+  round_to_working({owned});
+}
+
+Tensor PartitionedStore::slice_of(const Unit& unit) const {
+  if (gathers_on_visit()) return slices_[unit.index()];
+  const Slicing slicing{unit.size(), world_.size()};
+  return unit.values().view(slicing.first(world_.rank()), {1, slicing.slice()});
+}
+
+void PartitionedStore::publish() {
+  if (gathers_on_visit()) {
+    drop_what_ran_ahead();                    // gathered before the update
+    return;
+  }
+  std::vector<Event> arrivals;
+  for (const Owned& each : owned_)
+    arrivals.push_back(world_.all_gather(slice_of(*each.unit).byte_span(), each.unit->values().byte_span(),
+                                         "publish " + each.unit->name()));
+  for (const Event& arrival : arrivals) arrival.wait();
+}
+
+void PartitionedStore::begin_micro_batch() {
+  if (!gathers_on_visit()) return;
+  drop_what_ran_ahead();
+  position_ = 0;
+  mode_ = order_.empty() ? Mode::recording : Mode::following;
+}
+
+void PartitionedStore::gather(Unit& unit) {
+  if (!gathers_on_visit()) return;
+  Gathered& gathered = gathered_[unit.index()];
+  check(gathered.state != Gathered::State::here, unit.name(), " is gathered twice");
+  follow(unit);
+  if (gathered.state == Gathered::State::released) start(unit);
+  gathered.state = Gathered::State::here;
+  run_ahead();
+  gathered.arrival.wait();
+}
+
+void PartitionedStore::release(Unit& unit) {
+  if (!gathers_on_visit()) return;
+  unit.values().storage().discard();
+  gathered_[unit.index()].state = Gathered::State::released;
+}
+
+void PartitionedStore::start(Unit& unit) {
+  const Doing frame{[&] { return str("gathering ", unit.name()); }};
+  unit.values().storage().allocate();
+  gathered_[unit.index()].arrival =
+      world_.all_gather(slice_of(unit).byte_span(), unit.values().byte_span(), "gather " + unit.name());
+}
+
+// Keeps to the recorded order, or gives it up until the next micro-batch.
+void PartitionedStore::follow(const Unit& unit) {
+  if (mode_ == Mode::recording) {
+    order_.push_back(unit.index());
+  } else if (mode_ == Mode::following) {
+    const bool as_recorded = position_ < order_.size() && order_[position_] == unit.index();
+    if (as_recorded)
+      ++position_;
+    else
+      mode_ = Mode::idle;                     // an evaluation, say: it gathers when it comes
+  }
+}
+
+// One unit ahead, as far as its size allows: more would hold more memory without hiding more.
+void PartitionedStore::run_ahead() {
+  if (mode_ != Mode::following || !config_.overlap() || position_ >= order_.size()) return;
+  Unit& next = *owned_[order_[position_]].unit;
+  Gathered& gathered = gathered_[next.index()];
+  if (next.size() > config_.prefetch_bucket_size || gathered.state != Gathered::State::released) return;
+  start(next);
+  gathered.state = Gathered::State::on_the_way;
+}
+
+void PartitionedStore::drop_what_ran_ahead() {
+  for (std::size_t u = 0; u < gathered_.size(); ++u) {
+    if (gathered_[u].state != Gathered::State::on_the_way) continue;
+    gathered_[u].arrival.wait();
+    owned_[u].unit->values().storage().discard();
+    gathered_[u].state = Gathered::State::released;
+  }
+}
+
+}  // namespace tranche

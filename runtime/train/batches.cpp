@@ -1,0 +1,35 @@
+#include "runtime/train/batches.h"
+
+#include <algorithm>
+
+namespace tranche {
+
+MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
+                        std::size_t number, Device& device) {
+  const Windows windows = read_micro_batch(file, samples, sequence_length);
+  const auto tensor = [&](const char* name, const std::vector<Token>& tokens) {
+    const Tensor made =
+        Tensor::empty(device, name, Category::activations, {samples.size(), sequence_length}, DType::int32);
+    std::copy(tokens.begin(), tokens.end(), made.span<std::int32_t>().begin());
+    return made;
+  };
+  return {number, tensor("tokens", windows.inputs), tensor("targets", windows.targets)};
+}
+
+BatchReader::BatchReader(const TokenFile& file, const BatchPlan& plan, std::size_t sequence_length, std::uint64_t seed,
+                         Device& device)
+    : file_(file),
+      plan_(plan),
+      sequence_length_(sequence_length),
+      order_(count_samples(file, sequence_length), plan.micro_batch_size, plan.deal.micro_batches, seed),
+      device_(device) {}
+
+Batch BatchReader::read(std::uint64_t step, std::size_t rank) const {
+  const Doing frame{[&] { return str("reading the batch of step ", step + 1); }};
+  Batch batch;
+  for (const std::size_t number : plan_.deal.of_rank(rank))
+    batch.push_back(read_tensors(file_, order_.samples_of(step, number), sequence_length_, number, device_));
+  return batch;
+}
+
+}  // namespace tranche
