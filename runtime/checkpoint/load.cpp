@@ -1,0 +1,116 @@
+#include "runtime/checkpoint/load.h"
+
+#include <algorithm>
+#include <map>
+
+#include "runtime/checkpoint/reader.h"
+#include "runtime/checkpoint/regions.h"
+#include "runtime/checkpoint/verify.h"
+
+namespace tranche::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string described(const StateTensor& tensor) { return str(tensor.name, " ", tensor.shape); }
+
+void check_same_model(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
+  std::map<std::string, const StateTensor*> stored;
+  for (const UnitLayout& unit : manifest.units)
+    for (const StateTensor& tensor : unit.tensors) stored[tensor.name] = &tensor;
+  for (const UnitLayout& unit : model.units)
+    for (const StateTensor& tensor : unit.tensors) {
+      const auto found = stored.find(tensor.name);
+      ensure(Exit::checkpoint, found != stored.end(), folder.string(), " is of another model: it has no tensor ",
+             described(tensor));
+      ensure(Exit::checkpoint, found->second->shape == tensor.shape, folder.string(),
+             " is of another model: it has the tensor ", described(*found->second), ", the job's model has ",
+             described(tensor));
+      stored.erase(found);
+    }
+  for (const UnitLayout& unit : manifest.units)
+    for (const StateTensor& tensor : unit.tensors)
+      ensure(Exit::checkpoint, !stored.contains(tensor.name), folder.string(), " is of another model: it has the tensor ",
+             described(tensor), ", which the job's model has not");
+  for (const std::string& kind : model.kinds)
+    ensure(Exit::checkpoint, std::ranges::find(manifest.kinds, kind) != manifest.kinds.end(), folder.string(),
+           " has no ", kind, ": it was written with another optimizer, or for inference only");
+}
+
+void read_slices(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
+  Reader reader{folder, manifest};
+  for (std::size_t u = 0; u < model.units.size(); ++u)
+    for (std::size_t k = 0; k < model.kinds.size(); ++k) {
+      const OwnedSlice& slice = model.slices[u][k];
+      for (const TensorRange& range : tensors_of_range(model.units[u], slice.first, slice.elements.size()))
+        reader.read(model.kinds[k], range.tensor->name, range.first, slice.elements.subspan(range.in_range, range.count));
+    }
+}
+
+// Every rank sees the same manifest, or every rank throws.
+Manifest read_same_manifest(const fs::path& folder, const Peers& peers) {
+  Manifest manifest;
+  const std::vector<std::string> seen = together(peers, [&] {
+    manifest = read_manifest(folder);
+    return text_of(manifest);
+  });
+  for (std::size_t rank = 0; rank < seen.size(); ++rank)
+    ensure(Exit::ranks, seen[rank] == seen[0], "rank ", rank, " sees another ", (folder / manifest_name).string(),
+           " than rank 0: is the directory shared by all hosts?");
+  return manifest;
+}
+
+void load_checked(const fs::path& folder, const Manifest& manifest, const ModelState& model, const Peers& peers) {
+  together(peers, [&] {
+    check_state(model);
+    check_same_model(folder, manifest, model);
+    read_slices(folder, manifest, model);
+    return std::string{};
+  });
+}
+
+}  // namespace
+
+Manifest load(const fs::path& folder, const ModelState& model, const Peers& peers) {
+  const Doing frame{[&] { return str("loading the checkpoint ", folder.string()); }};
+  Manifest manifest = read_same_manifest(folder, peers);
+  const std::vector<Damage> damages = verify_together(folder, manifest, peers);
+  ensure(Exit::checkpoint, damages.empty(), folder.string(), " is damaged: ", text_of(damages));
+  load_checked(folder, manifest, model, peers);
+  return manifest;
+}
+
+Resumption load_newest(const fs::path& directory, const ModelState& model, const Peers& peers) {
+  const Doing frame{[&] { return str("looking for the newest checkpoint in ", directory.string()); }};
+  Resumption resumption;
+  // Rank 0 looks; the others may see a directory that is a moment older.
+  const std::string listed = rank_zero_does(peers, [&] {
+    std::string lines;
+    for (const fs::path& folder : step_folders(directory)) lines += folder.string() + "\n";
+    return lines;
+  });
+  for (std::size_t at = 0; at < listed.size();) {
+    const std::size_t end = listed.find('\n', at);
+    const fs::path folder = listed.substr(at, end - at);
+    at = end + 1;
+    Manifest manifest;
+    try {
+      manifest = read_same_manifest(folder, peers);
+    } catch (const Error& error) {
+      if (error.exit() == Exit::ranks) throw;
+      const std::string text = error.what();
+      resumption.skipped.push_back({folder, text.substr(0, text.find("\n  while "))});
+      continue;
+    }
+    if (const std::vector<Damage> damages = verify_together(folder, manifest, peers); !damages.empty()) {
+      resumption.skipped.push_back({folder, text_of(damages)});
+      continue;
+    }
+    load_checked(folder, manifest, model, peers);
+    resumption.found = Resumed{folder, std::move(manifest)};
+    break;
+  }
+  return resumption;
+}
+
+}  // namespace tranche::checkpoint

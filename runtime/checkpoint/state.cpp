@@ -1,0 +1,50 @@
+#include "runtime/checkpoint/state.h"
+
+#include <algorithm>
+#include <set>
+
+namespace tranche::checkpoint {
+
+std::size_t UnitLayout::size() const {
+  std::size_t sum = 0;
+  for (const StateTensor& tensor : tensors) sum += tensor.shape.size();
+  return sum;
+}
+
+ModelState written_by(const ModelState& held, std::size_t rank, std::size_t ranks) {
+  constexpr std::size_t block = 1024;
+  ModelState written = held;
+  for (std::size_t u = 0; u < held.units.size(); ++u) {
+    const std::size_t granule = ranks * block, size = held.units[u].size();
+    const std::size_t share = (size + granule - 1) / granule * block;
+    const std::size_t first = std::min(rank * share, size), last = std::min(first + share, size);
+    for (OwnedSlice& slice : written.slices[u]) {
+      const std::size_t end = slice.first + slice.elements.size();
+      check(first == last || (slice.first <= first && last <= end), "rank ", rank, " of ", ranks, " holds elements ",
+            slice.first, " to ", end, " of unit ", held.units[u].name, " and should write ", first, " to ", last);
+      slice = first == last ? OwnedSlice{first, {}} : OwnedSlice{first, slice.elements.subspan(first - slice.first, last - first)};
+    }
+  }
+  return written;
+}
+
+void check_state(const ModelState& state) {
+  check(!state.kinds.empty() && state.slices.size() == state.units.size(), "a state with ", state.units.size(),
+        " units, slices of ", state.slices.size(), " and ", state.kinds.size(), " kinds");
+  std::set<std::string> names;
+  for (std::size_t u = 0; u < state.units.size(); ++u) {
+    for (const StateTensor& tensor : state.units[u].tensors) {
+      check(!tensor.name.empty() && tensor.name.front() != '/' && tensor.shape.size() > 0, "tensor \"", tensor.name,
+            "\" ", tensor.shape, " cannot be stored");
+      check(names.insert(tensor.name).second, "two tensors are called ", tensor.name);
+    }
+    const auto& slices = state.slices[u];
+    check(slices.size() == state.kinds.size(), "unit ", state.units[u].name, " has ", slices.size(), " slices for ",
+          state.kinds.size(), " kinds");
+    for (const OwnedSlice& slice : slices)
+      check(slice.first == slices[0].first && slice.elements.size() == slices[0].elements.size(), "the slices of unit ",
+            state.units[u].name, " cover different ranges");
+  }
+}
+
+}  // namespace tranche::checkpoint
