@@ -35,6 +35,7 @@ function(tranche_test name)
     math(EXPR TEST_TIMEOUT "${TEST_TIMEOUT} * 5")
   endif()
   add_executable(${name} ${TEST_SOURCES})
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)   # compiled often, run once
   target_link_libraries(${name} PRIVATE ${TEST_LINK} tranche_test_support GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} PROCESSORS ${TEST_PROCESSORS} LABELS "${TEST_LABELS}"
