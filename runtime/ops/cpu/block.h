@@ -8,6 +8,8 @@
 
 namespace tranche::ops::TRANCHE_PATH {
 
+TRANCHE_INLINE float larger(float a, float b) { return a > b ? a : b; }  // b where a is NaN
+
 struct Block {
   // The sum of f(i) for i < n, in the type of f.
   template <class F> [[gnu::always_inline]] auto sum(std::size_t n, const F& f) const {
@@ -22,24 +24,18 @@ struct Block {
     return part[0];
   }
 
-  // The largest f(i) that is a number; -infinity if there is none.
+  // The largest f(i) that is a number; -infinity if there is none. Its order is free, so it goes over more lanes at
+  // once.
   template <class F> [[gnu::always_inline]] float max(std::size_t n, const F& f) const {
-    alignas(64) float part[lanes];
-    for (std::size_t lane = 0; lane < lanes; ++lane) part[lane] = -std::numeric_limits<float>::infinity();
-    const std::size_t whole = n / lanes * lanes;
-    for (std::size_t i = 0; i < whole; i += lanes) {
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        const float value = f(i + lane);
-        part[lane] = value > part[lane] ? value : part[lane];
-      }
-    }
-    for (std::size_t i = whole; i < n; ++i) {
-      const float value = f(i);
-      part[i - whole] = value > part[i - whole] ? value : part[i - whole];
-    }
-    for (std::size_t half = lanes / 2; half != 0; half /= 2)
-      for (std::size_t lane = 0; lane < half; ++lane)
-        part[lane] = part[lane + half] > part[lane] ? part[lane + half] : part[lane];
+    constexpr std::size_t wide = 4 * lanes;
+    alignas(64) float part[wide];
+    for (std::size_t lane = 0; lane < wide; ++lane) part[lane] = -std::numeric_limits<float>::infinity();
+    const std::size_t whole = n / wide * wide;
+    for (std::size_t i = 0; i < whole; i += wide)
+      for (std::size_t lane = 0; lane < wide; ++lane) part[lane] = larger(f(i + lane), part[lane]);
+    for (std::size_t i = whole; i < n; ++i) part[i - whole] = larger(f(i), part[i - whole]);
+    for (std::size_t half = wide / 2; half != 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane) part[lane] = larger(part[lane + half], part[lane]);
     return part[0];
   }
 

@@ -8,7 +8,7 @@ namespace {
 
 using functors::put;
 
-constexpr std::size_t groups = 16, numbers = 4 * groups;  // of random numbers, drawn together
+constexpr std::size_t groups = 64, numbers = 4 * groups;  // of random numbers, drawn together
 static_assert(tile_elements % numbers == 0);
 
 void add(Device& device, const Add& op) {
