@@ -6,6 +6,7 @@
 
 #include "runtime/device/device.h"
 #include "runtime/ops/kernels/activation.h"
+#include "runtime/ops/kernels/attention.h"
 #include "runtime/ops/kernels/elementwise.h"
 #include "runtime/ops/kernels/embedding.h"
 #include "runtime/ops/kernels/linear.h"
@@ -18,6 +19,7 @@ namespace tranche::ops {
 
 struct Kernels {
   ActivationKernels activation;
+  AttentionKernels attention;
   ElementwiseKernels elementwise;
   EmbeddingKernels embedding;
   LinearKernels linear;

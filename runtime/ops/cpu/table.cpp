@@ -4,6 +4,7 @@
 namespace tranche::ops::TRANCHE_PATH {
 
 ActivationKernels activation_kernels();
+AttentionKernels attention_kernels();
 ElementwiseKernels elementwise_kernels();
 EmbeddingKernels embedding_kernels();
 LinearKernels linear_kernels();
@@ -16,6 +17,7 @@ const Kernels& kernels();
 const Kernels& kernels() {
   static const Kernels table{
       .activation = activation_kernels(),
+      .attention = attention_kernels(),
       .elementwise = elementwise_kernels(),
       .embedding = embedding_kernels(),
       .linear = linear_kernels(),

@@ -6,15 +6,11 @@
 
 namespace tranche::ops::functors {
 
-// Numbers 4 * first .. 4 * (first + count) - 1 of the stream: RandomKey::group for `count` neighbours, round by round
-// over all of them. Word j of group g goes to words[j][g - first].
+// RandomKey::group for `count` counters at once, round by round over all of them. In: words[0] and [1] hold the low and
+// high halves of each group's number. Out: words[j][i] is word j of group i.
 template <std::size_t count>
-TRANCHE_FUNCTOR void philox_groups(std::uint64_t key, std::uint64_t first, std::uint32_t (&words)[4][count]) {
-  for (std::size_t i = 0; i < count; ++i) {
-    words[0][i] = static_cast<std::uint32_t>(first + i);
-    words[1][i] = static_cast<std::uint32_t>((first + i) >> 32);
-    words[2][i] = words[3][i] = 0;
-  }
+TRANCHE_FUNCTOR void philox_of_counters(std::uint64_t key, std::uint32_t (&words)[4][count]) {
+  for (std::size_t i = 0; i < count; ++i) words[2][i] = words[3][i] = 0;
   std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -27,6 +23,16 @@ TRANCHE_FUNCTOR void philox_groups(std::uint64_t key, std::uint64_t first, std::
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
+}
+
+// Numbers 4 * first .. 4 * (first + count) - 1 of the stream. Word j of group g goes to words[j][g - first].
+template <std::size_t count>
+TRANCHE_FUNCTOR void philox_groups(std::uint64_t key, std::uint64_t first, std::uint32_t (&words)[4][count]) {
+  for (std::size_t i = 0; i < count; ++i) {
+    words[0][i] = static_cast<std::uint32_t>(first + i);
+    words[1][i] = static_cast<std::uint32_t>((first + i) >> 32);
+  }
+  philox_of_counters(key, words);
 }
 
 // Box, Muller 1958: two independent standard normals from two numbers. 24 bits of each: at most 5.77.

@@ -1,0 +1,94 @@
+#include "runtime/ops/attention.h"
+
+#include "runtime/ops/arguments.h"
+#include "runtime/ops/kernels.h"
+
+namespace tranche::ops {
+namespace {
+
+void check_form(std::string_view op, const AttentionShape& s) {
+  check(s.groups >= 1 && s.heads % s.groups == 0, op, ": ", s.heads, " heads cannot share ", s.groups,
+        " groups of keys and values");
+  check(s.head_width >= 1, op, ": head_width is 0");
+}
+void check_rows(std::string_view op, std::string_view what, const Tensor& tensor, const AttentionShape& s,
+                std::size_t width) {
+  check_floating(op, what, tensor);
+  check_matrix(op, what, tensor, s.batch * s.sequence, width);
+}
+void check_log_sums(std::string_view op, const Tensor& log_sums, const AttentionShape& s) {
+  check_dtype(op, "log_sums", log_sums, DType::float32);
+  check_shape(op, "log_sums", log_sums, {s.batch, s.heads, s.sequence});
+}
+void check_dropout(std::string_view op, const AttentionDropout& dropout) {
+  check(dropout.probability >= 0 && dropout.probability < 1, op, ": the probability of dropout is ",
+        dropout.probability, ", expected 0 <= probability < 1");
+}
+void check_rotary(std::string_view op, const AttentionShape& s, float theta) {
+  check_form(op, s);
+  check(s.head_width % 2 == 0, op, ": head_width ", s.head_width, " is odd");
+  check(theta > 0, op, ": theta is ", theta);
+}
+
+}  // namespace
+
+void attention(const Tensor& qkv, const AttentionShape& shape, const AttentionDropout& dropout, const Tensor& y,
+               const Tensor& log_sums) {
+  check_form("attention", shape);
+  check_dropout("attention", dropout);
+  check_rows("attention", "qkv", qkv, shape, shape.qkv_width());
+  check_rows("attention", "y", y, shape, shape.width());
+  check_alike("attention", "y", y, qkv);
+  check_log_sums("attention", log_sums, shape);
+  kernels_of(qkv.device())
+      .attention.forward(qkv.device(), {.qkv = elements_of(qkv),
+                                        .y = elements_of(y),
+                                        .log_sums = elements_of(log_sums),
+                                        .shape = shape,
+                                        .dropout = dropout});
+}
+
+void attention_gradient(const Tensor& dy, const Tensor& qkv, const Tensor& y, const Tensor& log_sums,
+                        const AttentionShape& shape, const AttentionDropout& dropout, const Destination& dqkv) {
+  if (!dqkv) return;
+  check_form("attention_gradient", shape);
+  check_dropout("attention_gradient", dropout);
+  check_rows("attention_gradient", "dy", dy, shape, shape.width());
+  check_rows("attention_gradient", "qkv", qkv, shape, shape.qkv_width());
+  check_rows("attention_gradient", "y", y, shape, shape.width());
+  check_rows("attention_gradient", "dqkv", dqkv.tensor, shape, shape.qkv_width());
+  check_alike("attention_gradient", "dy", dy, qkv);
+  check_alike("attention_gradient", "y", y, qkv);
+  check_alike("attention_gradient", "dqkv", dqkv.tensor, qkv);
+  check_log_sums("attention_gradient", log_sums, shape);
+  kernels_of(qkv.device())
+      .attention.gradient(qkv.device(), {.dy = elements_of(dy),
+                                         .qkv = elements_of(qkv),
+                                         .y = elements_of(y),
+                                         .log_sums = elements_of(log_sums),
+                                         .dqkv = target_of(dqkv),
+                                         .shape = shape,
+                                         .dropout = dropout});
+}
+
+void rotary(const Tensor& qkv, const AttentionShape& shape, float theta, const Tensor& y) {
+  check_rotary("rotary", shape, theta);
+  check_rows("rotary", "qkv", qkv, shape, shape.qkv_width());
+  check_rows("rotary", "y", y, shape, shape.qkv_width());
+  check_alike("rotary", "y", y, qkv);
+  kernels_of(qkv.device())
+      .attention.rotary(qkv.device(), {.qkv = elements_of(qkv), .y = elements_of(y), .shape = shape, .theta = theta});
+}
+
+void rotary_gradient(const Tensor& dy, const AttentionShape& shape, float theta, const Destination& dqkv) {
+  if (!dqkv) return;
+  check_rotary("rotary_gradient", shape, theta);
+  check_rows("rotary_gradient", "dy", dy, shape, shape.qkv_width());
+  check_rows("rotary_gradient", "dqkv", dqkv.tensor, shape, shape.qkv_width());
+  check_alike("rotary_gradient", "dqkv", dqkv.tensor, dy);
+  kernels_of(dy.device())
+      .attention.rotary_gradient(dy.device(),
+                                 {.dy = elements_of(dy), .dqkv = target_of(dqkv), .shape = shape, .theta = theta});
+}
+
+}  // namespace tranche::ops

@@ -1,0 +1,270 @@
+#include "runtime/ops/attention.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <tuple>
+
+#include "tests/runtime/ops/operands.h"
+
+namespace tranche::ops {
+namespace {
+
+using namespace test;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+AttentionShape shape_of(std::size_t batch, std::size_t sequence, std::size_t heads, std::size_t groups,
+                        std::size_t head_width) {
+  return {batch, sequence, heads, groups, head_width, 1 / std::sqrt(static_cast<float>(head_width))};
+}
+
+// One position, one tile, tiles with tails, several tiles for one thread; narrow, odd, wide and very wide heads; shared
+// keys and values.
+const AttentionShape shapes[] = {
+    shape_of(2, 1, 2, 2, 8),   shape_of(1, 2, 1, 1, 1),    shape_of(1, 17, 2, 2, 16),  shape_of(2, 64, 2, 1, 24),
+    shape_of(1, 65, 4, 2, 33), shape_of(1, 100, 3, 3, 64), shape_of(1, 130, 4, 1, 20), shape_of(1, 71, 1, 1, 256),
+    shape_of(1, 300, 2, 2, 9), shape_of(1, 333, 1, 1, 72),
+};
+AttentionDropout dropout_of(float probability) { return {probability, RandomKey{5, Purpose::dropout}(17)}; }
+
+// The formulas in double precision, one by one.
+struct Reference {
+  AttentionShape s;
+  AttentionDropout dropout;
+  std::vector<double> qkv;
+
+  std::size_t row(std::size_t b, std::size_t i) const { return (b * s.sequence + i) * s.qkv_width(); }
+  std::size_t query(std::size_t b, std::size_t h, std::size_t i) const { return row(b, i) + h * s.head_width; }
+  std::size_t key(std::size_t b, std::size_t h, std::size_t j) const {
+    return row(b, j) + (s.heads + h / (s.heads / s.groups)) * s.head_width;
+  }
+  std::size_t value(std::size_t b, std::size_t h, std::size_t j) const {
+    return key(b, h, j) + s.groups * s.head_width;
+  }
+  std::size_t output(std::size_t b, std::size_t h, std::size_t i) const {
+    return (b * s.sequence + i) * s.width() + h * s.head_width;
+  }
+  double dot(const std::vector<double>& x, std::size_t at, const std::vector<double>& y, std::size_t other) const {
+    double sum = 0;
+    for (std::size_t c = 0; c < s.head_width; ++c) sum += x[at + c] * y[other + c];
+    return sum;
+  }
+  double factor(std::size_t b, std::size_t h, std::size_t i, std::size_t j) const {
+    const std::uint64_t element = ((b * s.heads + h) * s.sequence + i) * s.sequence + j;
+    const double kept = uniform(dropout.key.number(element)) >= dropout.probability ? 1 : 0;
+    return kept / (1 - static_cast<double>(dropout.probability));
+  }
+  double log_sum(std::size_t b, std::size_t h, std::size_t i) const {
+    std::vector<double> scores(i + 1);
+    for (std::size_t j = 0; j <= i; ++j) scores[j] = s.scale * dot(qkv, query(b, h, i), qkv, key(b, h, j));
+    const double largest = *std::max_element(scores.begin(), scores.end());
+    double sum = 0;
+    for (const double score : scores) sum += std::exp(score - largest);
+    return largest + std::log(sum);
+  }
+  template <class Work> void each_query(const Work& work) const {
+    for (std::size_t b = 0; b < s.batch; ++b)
+      for (std::size_t h = 0; h < s.heads; ++h)
+        for (std::size_t i = 0; i < s.sequence; ++i) work(b, h, i);
+  }
+
+  std::vector<double> forward() const {
+    std::vector<double> y(s.batch * s.sequence * s.width());
+    each_query([&](std::size_t b, std::size_t h, std::size_t i) {
+      const double log = log_sum(b, h, i);
+      for (std::size_t j = 0; j <= i; ++j) {
+        const double weight =
+            std::exp(s.scale * dot(qkv, query(b, h, i), qkv, key(b, h, j)) - log) * factor(b, h, i, j);
+        for (std::size_t c = 0; c < s.head_width; ++c) y[output(b, h, i) + c] += weight * qkv[value(b, h, j) + c];
+      }
+    });
+    return y;
+  }
+
+  std::vector<double> gradient(const std::vector<double>& dy) const {
+    const std::vector<double> y = forward();
+    std::vector<double> dqkv(qkv.size());
+    each_query([&](std::size_t b, std::size_t h, std::size_t i) {
+      const double log = log_sum(b, h, i), delta = dot(dy, output(b, h, i), y, output(b, h, i));
+      for (std::size_t j = 0; j <= i; ++j) {
+        const double weight = std::exp(s.scale * dot(qkv, query(b, h, i), qkv, key(b, h, j)) - log);
+        const double f = factor(b, h, i, j), dweight = f * dot(dy, output(b, h, i), qkv, value(b, h, j));
+        const double dscore = s.scale * weight * (dweight - delta);
+        for (std::size_t c = 0; c < s.head_width; ++c) {
+          dqkv[value(b, h, j) + c] += weight * f * dy[output(b, h, i) + c];
+          dqkv[query(b, h, i) + c] += dscore * qkv[key(b, h, j) + c];
+          dqkv[key(b, h, j) + c] += dscore * qkv[query(b, h, i) + c];
+        }
+      }
+    });
+    return dqkv;
+  }
+};
+
+// Float32 arithmetic on values of size 1, and the rounding of what is stored: an element's bound is of the largest one.
+void expect_near(const Tensor& y, const std::vector<double>& expected, double float_error, double more_roundings) {
+  double largest = 0;
+  for (const double x : expected) largest = std::max(largest, std::abs(x));
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double bound =
+        float_error * largest + rounding(y.dtype(), expected[i]) * 1.01 + more_roundings * rounding(y.dtype(), largest);
+    ASSERT_NEAR(value(y, i), expected[i], bound) << "at " << i << " of " << y.shape();
+  }
+}
+
+struct Made {
+  Tensor qkv, y, log_sums, dy, dqkv;
+};
+
+Made make_all(CpuDevice& device, const AttentionShape& s, DType dtype, std::size_t offset = 0) {
+  const std::size_t rows = s.batch * s.sequence;
+  return {random(device, {rows, s.qkv_width()}, dtype, 1, offset), make(device, {rows, s.width()}, dtype, offset * 3),
+          make(device, {s.batch, s.heads, s.sequence}, DType::float32, offset),
+          random(device, {rows, s.width()}, dtype, 2, offset), random(device, {rows, s.qkv_width()}, dtype, 3, offset)};
+}
+
+class Attention : public testing::TestWithParam<std::tuple<DType, float>> {
+ protected:
+  CpuDevice device{2};
+  DType dtype = std::get<0>(GetParam());
+  AttentionDropout dropout = dropout_of(std::get<1>(GetParam()));
+};
+
+TEST_P(Attention, ForwardIsTheSoftmaxOverEarlierKeys) {
+  for (const AttentionShape& s : shapes) {
+    const Made t = make_all(device, s, dtype);
+    attention(t.qkv, s, dropout, t.y, t.log_sums);
+    const Reference reference{s, dropout, values(t.qkv)};
+    expect_near(t.y, reference.forward(), 2e-6, 0);
+    reference.each_query([&](std::size_t b, std::size_t h, std::size_t i) {
+      ASSERT_NEAR(value(t.log_sums, (b * s.heads + h) * s.sequence + i), reference.log_sum(b, h, i), 2e-6);
+    });
+  }
+}
+
+TEST_P(Attention, GradientIsWrittenOrAddedAndRoundedOnce) {
+  for (const AttentionShape& s : shapes) {
+    const Made t = make_all(device, s, dtype);
+    attention(t.qkv, s, dropout, t.y, t.log_sums);
+    std::vector<double> expected = Reference{s, dropout, values(t.qkv)}.gradient(values(t.dy));
+    const std::vector<double> held = values(t.dqkv);
+    // y was rounded before its product with dy.
+    const Tensor written = make(device, t.qkv.shape(), dtype);
+    attention_gradient(t.dy, t.qkv, t.y, t.log_sums, s, dropout, {written, false});
+    expect_near(written, expected, 1e-5, 4);
+    attention_gradient(t.dy, t.qkv, t.y, t.log_sums, s, dropout, {t.dqkv, true});
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += held[i];
+    expect_near(t.dqkv, expected, 1e-5, 4);
+  }
+}
+
+std::string all_bits(const AttentionShape& s, DType dtype, const AttentionDropout& dropout, std::size_t threads,
+                     std::size_t offset) {
+  CpuDevice device{threads};
+  const Made t = make_all(device, s, dtype, offset);
+  attention(t.qkv, s, dropout, t.y, t.log_sums);
+  attention_gradient(t.dy, t.qkv, t.y, t.log_sums, s, dropout, {t.dqkv, true});
+  return bits(t.y) + bits(t.log_sums) + bits(t.dqkv);
+}
+
+TEST_P(Attention, SameBitsOnAnyNumberOfThreadsAndAtAnyAlignment) {
+  for (const AttentionShape& s : {shape_of(2, 150, 4, 2, 20), shape_of(1, 600, 2, 2, 32)}) {
+    const std::string one = all_bits(s, dtype, dropout, 1, 0);
+    for (const std::size_t threads : {2, 3}) EXPECT_TRUE(all_bits(s, dtype, dropout, threads, 0) == one) << threads;
+    for (const std::size_t offset : {1, 3, 8}) EXPECT_TRUE(all_bits(s, dtype, dropout, 1, offset) == one) << offset;
+  }
+}
+
+TEST_P(Attention, AQuerysOutputDoesNotDependOnWhatFollows) {
+  const AttentionShape whole = shape_of(1, 200, 2, 1, 40), start = shape_of(1, 90, 2, 1, 40);
+  if (dropout.probability > 0) return;  // elements are numbered by the whole sequence
+  const Made t = make_all(device, whole, dtype), u = make_all(device, start, dtype);
+  attention(t.qkv, whole, dropout, t.y, t.log_sums);
+  attention(u.qkv, start, dropout, u.y, u.log_sums);
+  ASSERT_EQ(bits(t.qkv.view(0, u.qkv.shape())), bits(u.qkv));
+  EXPECT_TRUE(bits(t.y.view(0, u.y.shape())) == bits(u.y));
+}
+
+TEST_P(Attention, LargeScoresNeitherOverflowNorLoseTheLargest) {
+  const AttentionShape s = shape_of(1, 100, 1, 1, 16);
+  const Made t = make_all(device, s, dtype);
+  for (std::size_t i = 0; i < t.qkv.size(); ++i) set(t.qkv, i, static_cast<float>(value(t.qkv, i)) * 30);
+  attention(t.qkv, s, dropout, t.y, t.log_sums);
+  expect_near(t.y, Reference{s, dropout, values(t.qkv)}.forward(), 2e-3, 0);  // scores reach 3,000
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Attention,
+                         testing::Combine(testing::Values(DType::float32, DType::bfloat16, DType::float16),
+                                          testing::Values(0.0f, 0.3f)),
+                         [](const auto& test) {
+                           return std::string{name_of(std::get<0>(test.param))} +
+                                  (std::get<1>(test.param) > 0 ? "WithDropout" : "");
+                         });
+
+class Rotary : public testing::TestWithParam<DType> {
+ protected:
+  CpuDevice device{2};
+  DType dtype = GetParam();
+
+  // What `rotary` does to element `column` of a row, turned by direction * angle.
+  static double turned(const std::vector<double>& x, std::size_t row, std::size_t column, const AttentionShape& s,
+                       double theta, double direction) {
+    const std::size_t at = row * s.qkv_width() + column, half = s.head_width / 2;
+    if (column >= (s.heads + s.groups) * s.head_width) return x[at];
+    const std::size_t c = column % s.head_width, pair = c % half;
+    const double position = static_cast<double>(row % s.sequence);
+    const double angle = position * std::pow(theta, -2 * static_cast<double>(pair) / static_cast<double>(s.head_width));
+    const double sine = direction * std::sin(angle);
+    return c < half ? x[at] * std::cos(angle) - x[at + half] * sine : x[at] * std::cos(angle) + x[at - half] * sine;
+  }
+};
+
+TEST_P(Rotary, TurnsQueriesAndKeysByTheirPositionAndCopiesValues) {
+  for (const AttentionShape& s : {shape_of(2, 33, 4, 2, 64), shape_of(1, 5, 1, 1, 2), shape_of(1, 300, 2, 2, 10)}) {
+    const Tensor x = random(device, {s.batch * s.sequence, s.qkv_width()}, dtype, 1),
+                 y = make(device, x.shape(), dtype);
+    const std::vector<double> from = values(x);
+    rotary(x, s, 10000, y);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const double expected = turned(from, i / s.qkv_width(), i % s.qkv_width(), s, 10000, 1);
+      ASSERT_NEAR(value(y, i), expected, rounding(dtype, expected) * 1.01 + 2.5e-7) << i;
+    }
+    rotary(x, s, 10000, x);
+    EXPECT_EQ(bits(x), bits(y)) << "in place";
+  }
+}
+
+TEST_P(Rotary, GradientTurnsBack) {
+  const AttentionShape s = shape_of(2, 40, 4, 2, 32);
+  const Tensor dy = random(device, {s.batch * s.sequence, s.qkv_width()}, dtype, 1);
+  const Tensor dx = random(device, dy.shape(), dtype, 2);
+  const std::vector<double> from = values(dy), held = values(dx);
+  rotary_gradient(dy, s, 500, {dx, true});
+  for (std::size_t i = 0; i < dx.size(); ++i) {
+    const double expected = held[i] + turned(from, i / s.qkv_width(), i % s.qkv_width(), s, 500, -1);
+    ASSERT_NEAR(value(dx, i), expected, rounding(dtype, expected) * 1.01 + 2.5e-7) << i;
+  }
+  rotary_gradient(dy, s, 500, {dx, false});
+  rotary_gradient(dy, s, 500, {dy, false});
+  EXPECT_EQ(bits(dy), bits(dx)) << "in place";
+}
+
+INSTANTIATE_TEST_SUITE_P(DTypes, Rotary, testing::Values(DType::float32, DType::bfloat16, DType::float16),
+                         [](const auto& test) { return std::string{name_of(test.param)}; });
+
+TEST(AttentionErrors, NameTheOpAndWhatIsWrong) {
+  CpuDevice device;
+  const AttentionShape s = shape_of(1, 4, 4, 2, 8);
+  const Made t = make_all(device, s, DType::float32);
+  const auto run = [&](const AttentionShape& shape, const Tensor& y) { attention(t.qkv, shape, {}, y, t.log_sums); };
+  EXPECT_THAT([&] { run(shape_of(1, 4, 4, 3, 8), t.y); },
+              ThrowsMessage<Error>(HasSubstr("attention: 4 heads cannot share 3 groups")));
+  EXPECT_THAT([&] { run(s, t.qkv); },
+              ThrowsMessage<Error>(HasSubstr("attention: y has shape [4, 64], expected [4, 32]")));
+  EXPECT_THAT([&] { rotary(t.qkv, shape_of(1, 4, 4, 4, 3), 10000, t.qkv); },
+              ThrowsMessage<Error>(HasSubstr("rotary: head_width 3 is odd")));
+}
+
+}  // namespace
+}  // namespace tranche::ops
