@@ -1,41 +1,32 @@
 #include "runtime/models/config.h"
 
+#include <sstream>
+
 namespace tranche {
+
+void declare_without_effect(Section& section, const std::string& keys, const std::string& reason) {
+  std::istringstream words{keys};
+  for (std::string key; words >> key;) section.no_effect(key, nullptr, reason);
+}
 
 void declare_common(Section& section, std::string& type) {
   section.key("model_type", type).about("The architecture: gpt2 or llama.");
-  for (const char* key : {"_name_or_path",
-                          "architectures",
-                          "auto_map",
-                          "bos_token_id",
-                          "dtype",
-                          "eos_token_id",
-                          "finetuning_task",
-                          "gradient_checkpointing",
-                          "id2label",
-                          "label2id",
-                          "name_or_path",
-                          "num_labels",
-                          "output_attentions",
-                          "output_hidden_states",
-                          "output_past",
-                          "pad_token_id",
-                          "prefix",
-                          "problem_type",
-                          "return_dict",
-                          "sep_token_id",
-                          "tokenizer_class",
-                          "torch_dtype",
-                          "torchscript",
-                          "transformers_version",
-                          "unsloth_version",
-                          "use_bfloat16",
-                          "use_cache"})
-    section.no_effect(key, nullptr, "it is a note of the transformers library to itself");
-  for (const char* key : {"do_sample", "early_stopping", "length_penalty", "max_length", "min_length",
-                          "no_repeat_ngram_size", "num_beams", "num_return_sequences", "repetition_penalty",
-                          "task_specific_params", "temperature", "top_k", "top_p"})
-    section.no_effect(key, nullptr, "sampling is told by the arguments of `tranche generate`");
+  declare_without_effect(
+      section,
+      "_attn_implementation _name_or_path architectures attn_implementation auto_map bos_token_id "
+      "cross_attention_hidden_size decoder_start_token_id dtype eos_token_id finetuning_task gradient_checkpointing "
+      "id2label is_decoder label2id name_or_path num_labels output_attentions output_hidden_states output_past "
+      "output_scores pad_token_id prefix problem_type remove_invalid_values return_dict return_dict_in_generate "
+      "sep_token_id tf_legacy_loss tie_encoder_decoder tokenizer_class torch_dtype torchscript transformers_version "
+      "unsloth_version use_bfloat16 use_cache",
+      "it is a note of the transformers library to itself");
+  declare_without_effect(
+      section,
+      "bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size "
+      "exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty max_length min_length "
+      "no_repeat_ngram_size num_beam_groups num_beams num_return_sequences repetition_penalty suppress_tokens "
+      "task_specific_params temperature top_k top_p typical_p",
+      "sampling is told by the arguments of `tranche generate`");
   section.not_yet("add_cross_attention", false, "cross-attention");
   section.not_yet("chunk_size_feed_forward", 0, "a feed-forward layer in chunks");
   section.not_yet("is_encoder_decoder", false, "an encoder");

@@ -40,6 +40,9 @@ template <class Config> Config read_config(const Json& object, const Source& sou
 // model_type, and the keys that the transformers library writes for its own use.
 void declare_common(Section& section, std::string& type);
 
+// keys: names with blanks between them.
+void declare_without_effect(Section& section, const std::string& keys, const std::string& reason);
+
 // A size: 1 .. 2^31 - 1.
 Key<std::size_t> size_key(Section& section, const std::string& name, std::size_t& target);
 

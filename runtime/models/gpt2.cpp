@@ -39,9 +39,9 @@ void Gpt2Config::declare(Section& section) {
       .about("Attention scores are divided by the root of a head's width.");
   section.key("scale_attn_by_inverse_layer_idx", scale_by_layer).about("And by the block's number, counted from 1.");
   section.no_effect("reorder_and_upcast_attn", false, "attention scores are float32 in any case");
-  for (const char* key :
-       {"summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"})
-    section.no_effect(key, nullptr, "it is for classification");
+  declare_without_effect(
+      section, "summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj",
+      "it is for classification");
 }
 
 void Gpt2Config::complete(const std::string& place) {

@@ -65,6 +65,19 @@ class Model {
   std::deque<Unit> units_;
 };
 
+// Switches dropout off for a scope.
+class Evaluating {
+ public:
+  explicit Evaluating(Model& model) : model_(model), before_(model.training()) { model.set_training(false); }
+  ~Evaluating() { model_.set_training(before_); }
+  Evaluating(const Evaluating&) = delete;
+  Evaluating& operator=(const Evaluating&) = delete;
+
+ private:
+  Model& model_;
+  bool before_;
+};
+
 // From a Hugging Face config.json, whose model_type chooses the architecture; absent keys have the defaults of the
 // transformers library. `path` is where the object stands in its source: "" for a file of its own, "model" in a job
 // file. `seed` is dropout's. Throws Exit::job_file for a key or value that is unknown, out of range, or not

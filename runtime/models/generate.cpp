@@ -1,0 +1,93 @@
+#include "runtime/models/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+namespace {
+
+void check_settings(const Sampling& sampling) {
+  ensure(Exit::usage, sampling.temperature >= 0 && std::isfinite(sampling.temperature), "the temperature, ",
+         sampling.temperature, ", must be a number of at least 0");
+  ensure(Exit::usage, sampling.top_p > 0 && sampling.top_p <= 1, "top-p, ", sampling.top_p,
+         ", must be greater than 0 and at most 1");
+}
+
+void check_logits(std::span<const float> logits) {
+  bool any = false;
+  for (std::size_t token = 0; token < logits.size(); ++token) {
+    const float logit = logits[token];
+    ensure(Exit::numerics, !std::isnan(logit) && logit < INFINITY, "the logit of token ", token, " is ", logit,
+           ": the model's parameters or activations are not finite");
+    any = any || std::isfinite(logit);
+  }
+  ensure(Exit::numerics, any, "no token has a finite logit");
+}
+
+}  // namespace
+
+std::int32_t choose(std::span<const float> logits, const Sampling& sampling, float number) {
+  check_settings(sampling);
+  check_logits(logits);
+  if (sampling.temperature == 0)
+    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+
+  std::vector<std::size_t> order(logits.size());  // of falling probability, then of rising number
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+  if (sampling.top_k > 0) order.resize(std::min(sampling.top_k, order.size()));
+
+  std::vector<double> weights;  // relative to the first's, which is 1
+  const double highest = logits[order.front()];
+  for (const std::size_t token : order) weights.push_back(std::exp((logits[token] - highest) / sampling.temperature));
+  double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  if (sampling.top_p < 1) {
+    double kept = 0;
+    std::size_t count = 0;
+    while (count < weights.size() && kept < sampling.top_p * total) kept += weights[count++];
+    weights.resize(count);
+    total = kept;
+  }
+
+  double before = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    if (before += weights[i]; number * total < before) return static_cast<std::int32_t>(order[i]);
+  return static_cast<std::int32_t>(order[weights.size() - 1]);
+}
+
+NextLogits next_logits(Model& model, Device& device) {
+  return [&model, &device](std::span<const std::int32_t> window) {
+    const Recording pause{nullptr};
+    const Evaluating evaluating{model};
+    const Tensor tokens = Tensor::empty(device, "tokens", Category::activations, {1, window.size()}, DType::int32);
+    std::copy(window.begin(), window.end(), tokens.span<std::int32_t>().begin());
+    const Tensor logits = model.forward(tokens);  // (1, sequence, vocabulary)
+    const std::size_t vocabulary = logits.cols();
+    const Tensor last = logits.sibling("last logits", {vocabulary}, DType::float32);
+    ops::convert(logits.view(logits.size() - vocabulary, {vocabulary}), last);
+    const std::span<const float> values = last.span<float>();
+    return std::vector<float>(values.begin(), values.end());
+  };
+}
+
+std::vector<std::int32_t> generate(std::vector<std::int32_t> prompt, std::size_t count, std::size_t context,
+                                   const Sampling& sampling, std::uint64_t sample, const NextLogits& next,
+                                   const OnToken& on_token) {
+  check_settings(sampling);
+  ensure(Exit::usage, !prompt.empty(), "generate: the prompt has no token to begin with");
+  const RandomKey key = RandomKey{sampling.seed, Purpose::sampling}(sample);
+  std::vector<std::int32_t> tokens = std::move(prompt);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::span<const std::int32_t> all = tokens;
+    const std::vector<float> logits = next(all.last(std::min(context, all.size())));
+    const std::int32_t token = choose(logits, sampling, uniform(key(tokens.size()).number(0)));
+    tokens.push_back(token);
+    if (on_token && !on_token(token)) break;
+  }
+  return tokens;
+}
+
+}  // namespace tranche
