@@ -24,7 +24,9 @@ void add(const Tensor& a, const Tensor& b, const Tensor& y) {
 void store(const Tensor& from, const Destination& to) {
   if (!to) return;
   check_floating("store", "from", from);
-  check_same("store", "the destination", to.tensor, from);
+  check_floating("store", "the destination", to.tensor);
+  check_size("store", "the destination", to.tensor, from.size());
+  check_device("store", "the destination", to.tensor, from);
   kernels_of(from.device())
       .elementwise.store(from.device(), {.from = elements_of(from), .to = target_of(to), .size = from.size()});
 }

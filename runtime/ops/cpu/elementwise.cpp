@@ -25,15 +25,18 @@ void add(Device& device, const Add& op) {
 
 void store(Device& device, const Store& op) {
   over_elements(device, op.size, [&](std::size_t first, std::size_t count) {
-    with_type(op.to.dtype, [&](auto type) {
-      using T = decltype(type);
-      const T* from = op.from.as<const T>() + first;
-      T* to = op.to.as<T>() + first;
-      if (!op.to.holds_values) {
-        __builtin_memmove(to, from, count * sizeof(T));
-        return;
-      }
-      Block{}.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { put<true>(to[i], to_float(from[i])); });
+    with_type(op.from.dtype, [&](auto source) {
+      with_type(op.to.dtype, [&](auto target) {
+        const auto* from = op.from.as<const decltype(source)>() + first;
+        auto* to = op.to.as<decltype(target)>() + first;
+        if (op.to.holds_values) {
+          Block{}.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { put<true>(to[i], to_float(from[i])); });
+        } else if (op.from.dtype == op.to.dtype) {
+          __builtin_memmove(to, from, count * sizeof(target));
+        } else {
+          Block{}.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { put<false>(to[i], to_float(from[i])); });
+        }
+      });
     });
   });
 }

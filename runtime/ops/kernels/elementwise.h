@@ -18,7 +18,7 @@ struct Add {
 };
 struct Store {
   Elements from;
-  Target to;
+  Target to;  // of any floating dtype
   std::size_t size;
 };
 struct Convert {

@@ -49,6 +49,20 @@ TEST_P(Elementwise, StoreWritesOrAdds) {
   }
 }
 
+TEST_P(Elementwise, StoreTakesOtherDtypes) {
+  for (const DType other : floating_dtypes) {
+    const Tensor from = random_tensor(device, {1023}, other, 1), written = blank(device, {1023}, dtype);
+    const Tensor added = random_tensor(device, {1023}, dtype, 2);
+    Values sum(from.size());
+    for (std::size_t i = 0; i < sum.size(); ++i)
+      sum[i] = double{static_cast<float>(read(from, i)) + static_cast<float>(read(added, i))};
+    store(from, {written, false});
+    store(from, {added, true});
+    expect_exactly(written, read(from));
+    expect_exactly(added, sum);
+  }
+}
+
 TEST_P(Elementwise, ConvertRoundsToNearestEven) {
   for (const DType other : floating_dtypes) {
     const Tensor x = random_tensor(device, {1023}, other, 1), y = blank(device, {1023}, dtype);
