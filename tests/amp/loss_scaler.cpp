@@ -26,6 +26,7 @@ class LossScalers : public ::testing::Test {
     return scales;
   }
 
+  CpuDevice device_;
   std::vector<Owned> owned_;
   std::unique_ptr<Communicator> world_ = alone();
 };
@@ -106,7 +107,6 @@ class Unscaling : public LossScalers {
     gradient_ = Tensor::zeros(device_, "gradient", Category::gradients, {1, 2048}, DType::float32);
   }
 
-  CpuDevice device_;
   Parameter first_{.name = "up.weight", .shape = {10, 100}}, second_{.name = "down.weight", .shape = {100, 5}};
   Unit unit_{"unit", {&first_, &second_}, [](const Tensor& x) { return x; }};
   Tensor gradient_;
