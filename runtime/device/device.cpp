@@ -27,14 +27,17 @@ void Buffer::reset() {
 }
 
 Buffer Device::allocate(std::size_t bytes, Category category, std::string_view owner) {
-  ensure(Exit::out_of_memory, bytes <= capacity_ && ledger_.live() <= capacity_ - bytes, "out of memory: ", owner,
-         " needs ", in_units(bytes), " for ", name_of(category), ", and ", in_units(ledger_.live()), " of the device's ",
-         in_units(capacity_), " are in use.\n", ledger_.report(),
-         "\n  What may help: more ranks, a higher zero_optimization.stage, activation checkpointing, a smaller "
-         "train_micro_batch_size_per_gpu, or a larger device.memory.");
+  // The report is made only when it is needed: every tensor of every step comes by here.
+  if (bytes > capacity_ || ledger_.live() > capacity_ - bytes)
+    fail(Exit::out_of_memory,
+         str("out of memory: ", owner, " needs ", in_units(bytes), " for ", name_of(category), ", and ",
+             in_units(ledger_.live()), " of the device's ", in_units(capacity_), " are in use.\n", ledger_.report(),
+             "\n  What may help: more ranks, a higher zero_optimization.stage, activation checkpointing, a smaller "
+             "train_micro_batch_size_per_gpu, or a larger device.memory."));
   std::byte* data = bytes == 0 ? nullptr : allocate_bytes(bytes);
-  ensure(Exit::out_of_memory, bytes == 0 || data != nullptr, "out of memory: the machine has no ", in_units(bytes),
-         " more for ", owner, ".\n", ledger_.report());
+  if (bytes != 0 && data == nullptr)
+    fail(Exit::out_of_memory,
+         str("out of memory: the machine has no ", in_units(bytes), " more for ", owner, ".\n", ledger_.report()));
   Buffer buffer;
   buffer.device_ = this;
   buffer.data_ = data;
