@@ -30,7 +30,8 @@ auto through_hook(IoCall kind, const fs::path& path, std::size_t bytes, Call cal
   const IoFaults::Verdict verdict = faults->before(kind, path, bytes);
   const bool partly = verdict.bytes < bytes;
   decltype(call(bytes)) result = 0;
-  if (partly ? verdict.bytes > 0 : verdict.error == 0 && !verdict.kill) result = call(std::min(bytes, verdict.bytes));
+  if (partly ? verdict.bytes > 0 : verdict.error == 0 && !verdict.kill && !verdict.pretend)
+    result = call(std::min(bytes, verdict.bytes));
   if (verdict.kill) ::kill(::getpid(), SIGKILL);
   if (verdict.error != 0) {
     errno = verdict.error;
@@ -63,7 +64,7 @@ std::string_view name_of(IoCall call) {
   return names[static_cast<std::size_t>(call)];
 }
 
-void set_io_faults(IoFaults* faults) { installed.store(faults, std::memory_order_release); }
+IoFaults* set_io_faults(IoFaults* faults) { return installed.exchange(faults, std::memory_order_acq_rel); }
 
 File::File(const fs::path& path, int flags) : path_(path) {
   const auto open_it = [&](std::size_t) { return retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); }); };

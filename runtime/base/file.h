@@ -23,14 +23,15 @@ class IoFaults {
     std::size_t bytes = SIZE_MAX;   // a write or read goes this far at most, whatever comes next
     int error = 0;                  // the call fails with this errno; a write with `bytes` limited writes them first
     bool kill = false;              // then this process ends as by SIGKILL
+    bool pretend = false;           // the call is not made, and is said to have succeeded (a slow disk's sync)
   };
   virtual ~IoFaults() = default;
   virtual Verdict before(IoCall call, const std::filesystem::path& path, std::size_t bytes) = 0;
   virtual void after(IoCall, const std::filesystem::path&) {}
 };
 
-// Process-wide; null, as it is at the start, for none. The hook must outlive every call under way.
-void set_io_faults(IoFaults* faults);
+// Process-wide; null, as it is at the start, for none. The hook must outlive every call under way. Returns the one before.
+IoFaults* set_io_faults(IoFaults* faults);
 
 // An open file. Not synchronised, except that several threads may read at once. The destructor closes and ignores what
 // that says: after writing, call sync and close.

@@ -18,8 +18,16 @@ namespace tranche::testing {
 // How the k-th changing call goes wrong.
 enum class Fault { kill_before, kill_after, tear, fail, full_disk, short_write };
 
+// Syncs only on paper: what the kernel has been given outlives a killed process, and waiting for disks is slow.
+class FastDisk : public IoFaults {
+ public:
+  Verdict before(IoCall call, const std::filesystem::path&, std::size_t) override {
+    return {.pretend = call == IoCall::sync};
+  }
+};
+
 // Counts the calls that change something, in the order they come, and breaks the one numbered `at` (from 0).
-// `fail` and `full_disk` go on failing: a disk does not heal by itself. Calls other than `only` may be left uncounted.
+// `fail` and `full_disk` go on failing: a disk does not heal by itself. Syncs only on paper, as FastDisk.
 class IoScript : public IoFaults {
  public:
   IoScript() = default;
@@ -30,14 +38,14 @@ class IoScript : public IoFaults {
     const std::size_t number = calls_++;
     const bool grows = call == IoCall::write || call == IoCall::create || call == IoCall::create_folder;
     switch (fault_) {
-      case Fault::kill_before: return {.kill = number == at_};
-      case Fault::kill_after: dies_.store(number == at_); return {};
-      case Fault::tear: return number == at_ ? Verdict{.bytes = bytes / 2, .kill = true} : Verdict{};
-      case Fault::fail: return {.error = number >= at_ ? EIO : 0};
-      case Fault::full_disk: return number >= at_ && grows ? Verdict{.bytes = bytes / 2, .error = ENOSPC} : Verdict{};
-      case Fault::short_write: return {.bytes = bytes > 1 ? bytes - bytes / 3 - 1 : bytes};
+      case Fault::kill_before: if (number == at_) return {.kill = true}; break;
+      case Fault::kill_after: dies_.store(number == at_); break;
+      case Fault::tear: if (number == at_) return {.bytes = bytes / 2, .kill = true}; break;
+      case Fault::fail: if (number >= at_) return {.error = EIO}; break;
+      case Fault::full_disk: if (number >= at_ && grows) return {.bytes = bytes / 2, .error = ENOSPC}; break;
+      case Fault::short_write: if (bytes > 1) return {.bytes = bytes - bytes / 3 - 1}; break;
     }
-    return {};
+    return {.pretend = call == IoCall::sync};
   }
   void after(IoCall, const std::filesystem::path&) override {
     if (dies_.load()) ::kill(::getpid(), SIGKILL);
@@ -54,10 +62,13 @@ class IoScript : public IoFaults {
 // Installed for one scope.
 class WithFaults {
  public:
-  explicit WithFaults(IoFaults& faults) { set_io_faults(&faults); }
-  ~WithFaults() { set_io_faults(nullptr); }
+  explicit WithFaults(IoFaults& faults) : before_(set_io_faults(&faults)) {}
+  ~WithFaults() { set_io_faults(before_); }
   WithFaults(const WithFaults&) = delete;
   WithFaults& operator=(const WithFaults&) = delete;
+
+ private:
+  IoFaults* before_;
 };
 
 // How a child that ran `work` under `faults` ended: "killed", "done", or the message of what it threw.

@@ -11,8 +11,13 @@
 
 #include "runtime/base/random.h"
 #include "runtime/checkpoint/checkpoint.h"
+#include "tests/faults/io_script.h"
 
 namespace tranche::checkpoint {
+
+// For every test that includes this: hundreds of checkpoints are saved.
+inline testing::FastDisk fast_disk;
+inline const testing::WithFaults every_disk_is_fast{fast_disk};
 
 // Every rank's text, once all have said one.
 class Table {
