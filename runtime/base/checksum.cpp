@@ -25,7 +25,7 @@ Checksum::Checksum(Checksum&&) noexcept = default;
 Checksum& Checksum::operator=(Checksum&&) noexcept = default;
 
 void Checksum::add(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;          // the library refuses a null pointer even with no bytes behind it
+  if (bytes.empty()) return;  // the library refuses a null pointer even with no bytes behind it
   check(XXH3_128bits_update(state_->xxh, bytes.data(), bytes.size()) == XXH_OK, "checksum: bytes could not be added");
 }
 

@@ -26,7 +26,8 @@ std::atomic<IoFaults*> installed{nullptr};
 template <class Call>
 auto through_hook(IoCall kind, const fs::path& path, std::size_t bytes, Call call) -> decltype(call(bytes)) {
   IoFaults* const faults = installed.load(std::memory_order_acquire);
-  if (faults == nullptr) [[likely]] return call(bytes);
+  if (faults == nullptr) [[likely]]
+    return call(bytes);
   const IoFaults::Verdict verdict = faults->before(kind, path, bytes);
   const bool partly = verdict.bytes < bytes;
   decltype(call(bytes)) result = 0;
@@ -49,8 +50,7 @@ auto through_hook(IoCall kind, const fs::path& path, std::size_t bytes, Call cal
   fail(Exit::storage, str("cannot ", what, " ", path.string(), ": ", std::strerror(reason), advice));
 }
 
-template <class Call>
-auto retried(Call call) {
+template <class Call> auto retried(Call call) {
   auto result = call();
   while (result < 0 && errno == EINTR) result = call();
   return result;
@@ -67,7 +67,9 @@ std::string_view name_of(IoCall call) {
 IoFaults* set_io_faults(IoFaults* faults) { return installed.exchange(faults, std::memory_order_acq_rel); }
 
 File::File(const fs::path& path, int flags) : path_(path) {
-  const auto open_it = [&](std::size_t) { return retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); }); };
+  const auto open_it = [&](std::size_t) {
+    return retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); });
+  };
   descriptor_ = (flags & O_CREAT) != 0 ? through_hook(IoCall::create, path_, 0, open_it) : open_it(0);
   if (descriptor_ < 0) fail_with_errno((flags & O_CREAT) != 0 ? "create" : "open", path_);
 }
@@ -76,8 +78,7 @@ File File::create(const fs::path& path) { return {path, O_RDWR | O_CREAT | O_TRU
 File File::open(const fs::path& path) { return {path, O_RDONLY}; }
 File File::open_to_write(const fs::path& path) { return {path, O_RDWR}; }
 
-File::File(File&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 File& File::operator=(File&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(path_, other.path_);
@@ -92,7 +93,7 @@ void File::write(std::uint64_t offset, std::span<const std::byte> bytes) {
     const ssize_t written = through_hook(IoCall::write, path_, bytes.size(), [&](std::size_t count) {
       return retried([&] { return ::pwrite(descriptor_, bytes.data(), count, static_cast<off_t>(offset)); });
     });
-    if (written == 0) errno = ENOSPC;          // no progress and no reason: never loop for ever
+    if (written == 0) errno = ENOSPC;  // no progress and no reason: never loop for ever
     if (written <= 0) fail_with_errno("write to", path_);
     offset += static_cast<std::uint64_t>(written);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
@@ -131,14 +132,16 @@ void File::sync() {
 }
 
 void File::close() {
-  if (descriptor_ >= 0 && ::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail_with_errno("close", path_);
+  if (descriptor_ >= 0 && ::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR)
+    fail_with_errno("close", path_);
 }
 
 void create_folder(const fs::path& path) {
   std::error_code error;
   if (path.empty() || fs::is_directory(path, error)) return;
   create_folder(path.parent_path());
-  const int result = through_hook(IoCall::create_folder, path, 0, [&](std::size_t) { return ::mkdir(path.c_str(), 0777); });
+  const int result =
+      through_hook(IoCall::create_folder, path, 0, [&](std::size_t) { return ::mkdir(path.c_str(), 0777); });
   if (result != 0 && !(errno == EEXIST && fs::is_directory(path, error))) fail_with_errno("create the folder", path);
 }
 
@@ -175,7 +178,7 @@ void remove_folder(const fs::path& path) {
     errno = error.value();
     fail_with_errno("list the folder", path);
   }
-  std::ranges::sort(inside);                // the same order every time: tests count the calls
+  std::ranges::sort(inside);  // the same order every time: tests count the calls
   for (const fs::path& each : inside) {
     if (fs::is_directory(fs::symlink_status(each, error)))
       remove_folder(each);

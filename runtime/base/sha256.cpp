@@ -30,7 +30,7 @@ void Sha256::add(std::span<const std::byte> bytes) {
 }
 
 std::string Sha256::hex() const {
-  const Context copy;          // finishing would end the original
+  const Context copy;  // finishing would end the original
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
   check(EVP_MD_CTX_copy_ex(copy.evp, context_->evp) == 1 && EVP_DigestFinal_ex(copy.evp, digest.data(), &size) == 1,

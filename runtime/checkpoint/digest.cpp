@@ -35,10 +35,10 @@ std::string size_text(double bytes) {
   return str(std::fixed, std::setprecision(u == 0 ? 0 : 1), bytes, " ", units[u]);
 }
 
-template <class Values>
-std::string table_of(const char* title, const Values& values) {
+template <class Values> std::string table_of(const char* title, const Values& values) {
   std::string text = values.empty() ? "" : str(title, "\n");
-  for (const auto& [name, value] : values) text += str("  ", std::left, std::setw(28), name, " ", readable(value), "\n");
+  for (const auto& [name, value] : values)
+    text += str("  ", std::left, std::setw(28), name, " ", readable(value), "\n");
   return text;
 }
 

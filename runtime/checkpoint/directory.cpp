@@ -105,7 +105,7 @@ fs::path finish_step(const fs::path& directory, std::uint64_t step) {
   sync_folder(with(folder, partial));
   const bool replaces = fs::exists(folder, error);
   if (replaces && fs::exists(old, error)) {
-    delete_step(folder);                        // incomplete, or begin_step had removed the old one
+    delete_step(folder);  // incomplete, or begin_step had removed the old one
   } else if (replaces) {
     rename_path(folder, old);
   }

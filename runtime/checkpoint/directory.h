@@ -17,8 +17,8 @@
 
 namespace tranche::checkpoint {
 
-std::string step_name(std::uint64_t step);                        // "step-000500"
-std::optional<std::uint64_t> step_of_name(const std::string& name);    // of "step-000500" and "step-000500.replaced"
+std::string step_name(std::uint64_t step);                           // "step-000500"
+std::optional<std::uint64_t> step_of_name(const std::string& name);  // of "step-000500" and "step-000500.replaced"
 
 // Complete or not, newest step first.
 std::vector<std::filesystem::path> step_folders(const std::filesystem::path& directory);
@@ -39,7 +39,7 @@ struct Skipped {
 };
 struct Newest {
   std::optional<std::filesystem::path> folder;
-  std::vector<Skipped> skipped;                                   // newer ones that are not complete, and why
+  std::vector<Skipped> skipped;  // newer ones that are not complete, and why
 };
 // The newest checkpoint whose manifest is there and intact and whose files have their sizes. Reads no tensors: `verify`
 // and `load` do.

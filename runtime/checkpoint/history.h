@@ -11,9 +11,9 @@ namespace tranche::checkpoint {
 class History {
  public:
   History() = default;
-  explicit History(std::string hex) : hex_(std::move(hex)) {}          // goes on from a checkpoint's
+  explicit History(std::string hex) : hex_(std::move(hex)) {}  // goes on from a checkpoint's
   void add(double loss, double norm);
-  const std::string& hex() const { return hex_; }                      // empty before the first step
+  const std::string& hex() const { return hex_; }  // empty before the first step
 
  private:
   std::string hex_;

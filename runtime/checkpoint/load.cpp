@@ -30,8 +30,8 @@ void check_same_model(const fs::path& folder, const Manifest& manifest, const Mo
     }
   for (const UnitLayout& unit : manifest.units)
     for (const StateTensor& tensor : unit.tensors)
-      ensure(Exit::checkpoint, !stored.contains(tensor.name), folder.string(), " is of another model: it has the tensor ",
-             described(tensor), ", which the job's model has not");
+      ensure(Exit::checkpoint, !stored.contains(tensor.name), folder.string(),
+             " is of another model: it has the tensor ", described(tensor), ", which the job's model has not");
   for (const std::string& kind : model.kinds)
     ensure(Exit::checkpoint, std::ranges::find(manifest.kinds, kind) != manifest.kinds.end(), folder.string(),
            " has no ", kind, ": it was written with another optimizer, or for inference only");
@@ -43,7 +43,8 @@ void read_slices(const fs::path& folder, const Manifest& manifest, const ModelSt
     for (std::size_t k = 0; k < model.kinds.size(); ++k) {
       const OwnedSlice& slice = model.slices[u][k];
       for (const TensorRange& range : tensors_of_range(model.units[u], slice.first, slice.elements.size()))
-        reader.read(model.kinds[k], range.tensor->name, range.first, slice.elements.subspan(range.in_range, range.count));
+        reader.read(model.kinds[k], range.tensor->name, range.first,
+                    slice.elements.subspan(range.in_range, range.count));
     }
 }
 

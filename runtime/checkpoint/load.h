@@ -13,22 +13,22 @@
 
 namespace tranche::checkpoint {
 
-// Collective. Checks every file of the checkpoint against its checksum, the ranks sharing the work, and fills the slices,
-// each rank reading only the parts of files that it asked for. Kinds the checkpoint has and `model` does not ask for are
-// left. Returns what the manifest says.
-// Throws Exit::checkpoint, on every rank: a damaged file (with the tensor that the damage is in), or another model (with
-// the first tensor that differs). Slices may then have been filled in part.
+// Collective. Checks every file of the checkpoint against its checksum, the ranks sharing the work, and fills the
+// slices, each rank reading only the parts of files that it asked for. Kinds the checkpoint has and `model` does not
+// ask for are left. Returns what the manifest says. Throws Exit::checkpoint, on every rank: a damaged file (with the
+// tensor that the damage is in), or another model (with the first tensor that differs). Slices may then have been
+// filled in part.
 Manifest load(const std::filesystem::path& folder, const ModelState& model, const Peers& peers);
 
-// Collective. Loads the newest checkpoint of the directory that is complete and undamaged; older ones are tried only where
-// a newer one is not. Nothing if there is none at all. One of another model throws.
+// Collective. Loads the newest checkpoint of the directory that is complete and undamaged; older ones are tried only
+// where a newer one is not. Nothing if there is none at all. One of another model throws.
 struct Resumed {
   std::filesystem::path folder;
   Manifest manifest;
 };
 struct Resumption {
   std::optional<Resumed> found;
-  std::vector<Skipped> skipped;                 // newer ones, and why
+  std::vector<Skipped> skipped;  // newer ones, and why
 };
 Resumption load_newest(const std::filesystem::path& directory, const ModelState& model, const Peers& peers);
 

@@ -78,8 +78,9 @@ Manifest manifest_of(const Json& json, const std::string& where) {
     manifest.units.push_back(unit_of(unit, where));
     manifest.boundaries.push_back(numbers_of(member<Json>(unit, "boundaries", where, Exit::checkpoint), where));
     const auto& cuts = manifest.boundaries.back();
-    ensure(Exit::checkpoint, cuts.size() == manifest.ranks + 1 && cuts.front() == 0 && std::ranges::is_sorted(cuts) &&
-                                 cuts.back() == manifest.units.back().size(),
+    ensure(Exit::checkpoint,
+           cuts.size() == manifest.ranks + 1 && cuts.front() == 0 && std::ranges::is_sorted(cuts) &&
+               cuts.back() == manifest.units.back().size(),
            where, ": the boundaries of unit ", manifest.units.back().name, " do not cover it");
   }
   manifest.state.logical = values_of(part("state"), where);
@@ -107,8 +108,9 @@ std::string text_of(const Manifest& manifest) {
   for (std::size_t u = 0; u < manifest.units.size(); ++u) {
     Json tensors = Json::array();
     for (const StateTensor& tensor : manifest.units[u].tensors)
-      tensors.push_back({{"name", tensor.name},
-                         {"shape", std::vector<std::size_t>{tensor.shape.sizes().begin(), tensor.shape.sizes().end()}}});
+      tensors.push_back(
+          {{"name", tensor.name},
+           {"shape", std::vector<std::size_t>{tensor.shape.sizes().begin(), tensor.shape.sizes().end()}}});
     units.push_back({{"name", manifest.units[u].name}, {"boundaries", manifest.boundaries[u]}, {"tensors", tensors}});
   }
   for (const StoredFile& file : manifest.files)
@@ -136,9 +138,10 @@ Manifest read_manifest(const std::filesystem::path& folder) {
          ": it is not a complete checkpoint");
   const std::string text = read_small_file(path);
   const std::size_t key = text.rfind(before_checksum), at = key + before_checksum.size();
-  ensure(Exit::checkpoint, key != std::string::npos && at + digits <= text.size() &&
-                               checksum_of_text(text, at) == text.substr(at, digits),
-         path.string(), " is damaged: its checksum does not fit its content");
+  ensure(
+      Exit::checkpoint,
+      key != std::string::npos && at + digits <= text.size() && checksum_of_text(text, at) == text.substr(at, digits),
+      path.string(), " is damaged: its checksum does not fit its content");
   const Json json = parse_json(text, path.string(), Exit::checkpoint);
   const auto written = member<std::size_t>(json, "version", path.string(), Exit::checkpoint);
   ensure(Exit::checkpoint, written == version, path.string(), " has format version ", written,

@@ -14,13 +14,13 @@ inline constexpr const char* whole_state_name = "state.h5";
 
 struct StoredFile {
   std::string name;
-  std::uint64_t size = 0;                        // bytes
-  std::string checksum;                          // XXH3, 128 bits, of all of it
+  std::uint64_t size = 0;  // bytes
+  std::string checksum;    // XXH3, 128 bits, of all of it
 };
 
 struct Manifest {
   std::uint64_t step = 0;
-  std::size_t ranks = 0;                         // that wrote it: as many tranche files
+  std::size_t ranks = 0;  // that wrote it: as many tranche files
   std::vector<std::string> kinds;
   std::vector<UnitLayout> units;
   // [unit][rank]: rank r wrote elements boundaries[u][r] .. boundaries[u][r + 1] of the unit; ranks + 1 of them.
@@ -39,6 +39,6 @@ std::string text_of(const Manifest& manifest);
 // Throws Exit::checkpoint, naming the file, if it is missing, damaged, or of another version.
 Manifest read_manifest(const std::filesystem::path& folder);
 
-StoredFile describe_file(const std::filesystem::path& path);      // reads all of it
+StoredFile describe_file(const std::filesystem::path& path);  // reads all of it
 
 }  // namespace tranche::checkpoint

@@ -6,7 +6,9 @@ namespace tranche::checkpoint {
 
 std::vector<std::string> together(const Peers& peers, const std::function<std::string()>& work) {
   // What is said: the exit code as one character, then what was returned or what went wrong.
-  const auto said = [](Exit exit, const std::string& text) { return static_cast<char>('0' + static_cast<int>(exit)) + text; };
+  const auto said = [](Exit exit, const std::string& text) {
+    return static_cast<char>('0' + static_cast<int>(exit)) + text;
+  };
   std::string mine;
   std::exception_ptr error;
   try {
@@ -25,7 +27,7 @@ std::vector<std::string> together(const Peers& peers, const std::function<std::s
     const Exit exit = static_cast<Exit>(all[rank][0] - '0');
     all[rank].erase(0, 1);
     if (exit != Exit::success)
-      fail(exit, str("rank ", rank, ": ", all[rank].substr(0, all[rank].find("\n  while "))));   // our frames follow
+      fail(exit, str("rank ", rank, ": ", all[rank].substr(0, all[rank].find("\n  while "))));  // our frames follow
   }
   return all;
 }

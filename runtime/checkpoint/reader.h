@@ -14,14 +14,14 @@ namespace tranche::checkpoint {
 // Opens a file when it first needs it, and reads the chunks (1 MiB) that hold what is asked for. One thread at a time.
 class Reader {
  public:
-  Reader(std::filesystem::path folder, const Manifest& manifest);      // the manifest must outlive it
+  Reader(std::filesystem::path folder, const Manifest& manifest);  // the manifest must outlive it
 
   // Elements first .. first + into.size() of a tensor, which must have them.
   void read(const std::string& kind, const std::string& tensor, std::size_t first, std::span<float> into);
 
  private:
   struct Place {
-    std::size_t unit, offset;                   // of the tensor in the unit's flat layout
+    std::size_t unit, offset;  // of the tensor in the unit's flat layout
   };
   hdf5::File& file(std::size_t rank);
 

@@ -9,14 +9,14 @@ namespace {
 void add_boxes(const hdf5::Extent& extent, std::size_t d, hdf5::Extent& at, std::size_t first, std::size_t count,
                std::vector<hdf5::Box>& boxes) {
   if (count == 0) return;
-  std::size_t row = 1;                         // elements of one step in dimension d
+  std::size_t row = 1;  // elements of one step in dimension d
   for (std::size_t inner = d + 1; inner < extent.size(); ++inner) row *= extent[inner];
   const auto descend = [&](std::size_t index, std::size_t begin, std::size_t elements) {
     at[d] = index;
     add_boxes(extent, d + 1, at, begin, elements, boxes);
     at[d] = 0;
   };
-  if (const std::size_t begin = first % row; begin != 0) {            // a piece of the first row
+  if (const std::size_t begin = first % row; begin != 0) {  // a piece of the first row
     const std::size_t piece = std::min(count, row - begin);
     descend(first / row, begin, piece);
     first += piece;
@@ -31,7 +31,7 @@ void add_boxes(const hdf5::Extent& extent, std::size_t d, hdf5::Extent& at, std:
     first += whole * row;
     count -= whole * row;
   }
-  if (count != 0) descend(first / row, 0, count);                     // a piece of the last row
+  if (count != 0) descend(first / row, 0, count);  // a piece of the last row
 }
 
 }  // namespace

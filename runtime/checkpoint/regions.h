@@ -19,10 +19,10 @@ struct TensorRange {
 // The tensors' parts that elements first .. first + count of the unit's flat layout are; what lies beyond is left out.
 std::vector<TensorRange> tensors_of_range(const UnitLayout& unit, std::size_t first, std::size_t count);
 
-// Elements first .. first + count of a row-major array as boxes, in that order: a piece of a row, whole rows, a piece of
-// a row, and so on outwards; at most 2 x dimensions - 1. A shape without dimensions counts as [1].
+// Elements first .. first + count of a row-major array as boxes, in that order: a piece of a row, whole rows, a piece
+// of a row, and so on outwards; at most 2 x dimensions - 1. A shape without dimensions counts as [1].
 std::vector<hdf5::Box> boxes_of_range(const Shape& shape, std::size_t first, std::size_t count);
 
-hdf5::Extent extent_of(const Shape& shape);     // [1] for a shape without dimensions
+hdf5::Extent extent_of(const Shape& shape);  // [1] for a shape without dimensions
 
 }  // namespace tranche::checkpoint

@@ -31,8 +31,8 @@ StoredFile write_tranche(const fs::path& path, std::uint64_t step, const ModelSt
       const OwnedSlice& slice = model.slices[u][k];
       const Stored stored = stored_of(model.units[u], slice);
       for (const TensorRange& range : tensors_of_range(model.units[u], stored.first, stored.count)) {
-        hdf5::Dataset part = file.create_dataset(dataset_name(model.kinds[k], range.tensor->name), hdf5::Type::float32,
-                                                 {range.count});
+        hdf5::Dataset part =
+            file.create_dataset(dataset_name(model.kinds[k], range.tensor->name), hdf5::Type::float32, {range.count});
         part.set_attribute("first", static_cast<std::int64_t>(range.first));
         part.write<float>(0, slice.elements.subspan(range.in_range, range.count));
       }
@@ -55,7 +55,9 @@ StoredFile write_whole_state(const fs::path& path, const Manifest& manifest) {
           for (hdf5::Box& box : boxes_of_range(range.tensor->shape, range.first, range.count)) {
             const std::uint64_t elements = box.size();
             pieces[static_cast<std::size_t>(range.tensor - manifest.units[u].tensors.data())].push_back(
-                {std::move(box), tranche_name(rank, manifest.ranks), dataset_name(kind, range.tensor->name),
+                {std::move(box),
+                 tranche_name(rank, manifest.ranks),
+                 dataset_name(kind, range.tensor->name),
                  {{in_part}, {elements}}});
             in_part += elements;
           }
@@ -98,7 +100,8 @@ std::string intention(std::uint64_t step, const ModelState& model, const JobStat
 }
 
 // The boundaries between ranks. Throws if ranks disagree or their ranges leave gaps.
-std::vector<std::vector<std::size_t>> boundaries_of(const ModelState& model, const std::vector<std::string>& intentions) {
+std::vector<std::vector<std::size_t>> boundaries_of(const ModelState& model,
+                                                    const std::vector<std::string>& intentions) {
   std::vector<std::vector<std::size_t>> boundaries(model.units.size(), {0});
   std::string common;
   for (std::size_t rank = 0; rank < intentions.size(); ++rank) {

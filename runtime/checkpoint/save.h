@@ -8,8 +8,8 @@
 
 namespace tranche::checkpoint {
 
-// Collective. Every rank writes its slices to a file of its own, rank 0 the rest; returns when the checkpoint is durable
-// under directory/step-000500. In rank order the slices of a unit must lie behind one another and cover it
+// Collective. Every rank writes its slices to a file of its own, rank 0 the rest; returns when the checkpoint is
+// durable under directory/step-000500. In rank order the slices of a unit must lie behind one another and cover it
 // (`written_by`). Keeps the `keep` newest checkpoints, this one among them; 0 keeps all.
 // Throws, on every rank, what went wrong on any: Exit::storage for a disk that is full or fails. Then the checkpoints
 // that were there are still there, and the partial folder is removed as far as the disk allows.

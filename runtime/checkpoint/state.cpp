@@ -22,7 +22,8 @@ ModelState written_by(const ModelState& held, std::size_t rank, std::size_t rank
       const std::size_t end = slice.first + slice.elements.size();
       check(first == last || (slice.first <= first && last <= end), "rank ", rank, " of ", ranks, " holds elements ",
             slice.first, " to ", end, " of unit ", held.units[u].name, " and should write ", first, " to ", last);
-      slice = first == last ? OwnedSlice{first, {}} : OwnedSlice{first, slice.elements.subspan(first - slice.first, last - first)};
+      slice = first == last ? OwnedSlice{first, {}}
+                            : OwnedSlice{first, slice.elements.subspan(first - slice.first, last - first)};
     }
   }
   return written;

@@ -1,5 +1,6 @@
-// What a checkpoint holds, as the checkpoint room sees it: units of float32 elements in flat layouts, of which each rank
-// holds contiguous ranges, and small named values of the job as a whole. Nothing here knows why a rank holds what it does.
+// What a checkpoint holds, as the checkpoint room sees it: units of float32 elements in flat layouts, of which each
+// rank holds contiguous ranges, and small named values of the job as a whole. Nothing here knows why a rank holds what
+// it does.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct StateTensor {
 struct UnitLayout {
   std::string name;
   std::vector<StateTensor> tensors;
-  std::size_t size() const;                   // elements
+  std::size_t size() const;  // elements
 };
 
 // This rank's elements first .. first + elements.size() of a unit's flat layout; what lies beyond its size is padding,
@@ -38,7 +39,7 @@ struct OwnedSlice {
 struct ModelState {
   std::vector<UnitLayout> units;
   std::vector<std::string> kinds;
-  std::vector<std::vector<OwnedSlice>> slices;   // [unit][kind]; a unit's slices all cover the same range
+  std::vector<std::vector<OwnedSlice>> slices;  // [unit][kind]; a unit's slices all cover the same range
 };
 
 using Value = std::variant<std::uint64_t, double, std::string>;
@@ -50,16 +51,17 @@ struct JobState {
   std::map<std::string, Value> logical;
   // Not part of the digest: stage, instruction path, versions...
   std::map<std::string, Value> circumstances;
-  Json job;                                      // the effective job file; not part of the digest
+  Json job;  // the effective job file; not part of the digest
 };
 
 // The named value, or Exit::checkpoint naming it: get<std::uint64_t>(state.logical, "scaler.good_steps").
-template <class T>
-T get(const std::map<std::string, Value>& values, const std::string& name) {
+template <class T> T get(const std::map<std::string, Value>& values, const std::string& name) {
   const auto found = values.find(name);
-  ensure(Exit::checkpoint, found != values.end(), "the checkpoint has no value \"", name, "\"; was it written by another version?");
+  ensure(Exit::checkpoint, found != values.end(), "the checkpoint has no value \"", name,
+         "\"; was it written by another version?");
   const T* value = std::get_if<T>(&found->second);
-  ensure(Exit::checkpoint, value != nullptr, "the checkpoint's value \"", name, "\" has another type than this version expects");
+  ensure(Exit::checkpoint, value != nullptr, "the checkpoint's value \"", name,
+         "\" has another type than this version expects");
   return *value;
 }
 

@@ -55,9 +55,8 @@ std::optional<Damage> examine(const fs::path& folder, const Manifest& manifest, 
     return Damage{expected.name, text.substr(0, text.find("\n  while "))};
   }
   if (found.size == expected.size && found.checksum == expected.checksum) return std::nullopt;
-  const std::string how = found.size == expected.size
-                              ? "its checksum does not fit its content: "
-                              : str("it has ", found.size, " bytes, not ", expected.size, ": ");
+  const std::string how = found.size == expected.size ? "its checksum does not fit its content: "
+                                                      : str("it has ", found.size, " bytes, not ", expected.size, ": ");
   for (std::size_t rank = 0; rank < manifest.ranks; ++rank)
     if (expected.name == tranche_name(rank, manifest.ranks))
       return Damage{expected.name, how + tensors_damaged(path, manifest, rank)};

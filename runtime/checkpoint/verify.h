@@ -11,10 +11,10 @@
 namespace tranche::checkpoint {
 
 struct Damage {
-  std::string file;                              // "tranche-0003-of-0008.h5"
-  std::string what;                              // "... in parameters/wte.weight"
+  std::string file;  // "tranche-0003-of-0008.h5"
+  std::string what;  // "... in parameters/wte.weight"
 };
-std::string text_of(const std::vector<Damage>& damages);      // one after another, "; " between them
+std::string text_of(const std::vector<Damage>& damages);  // one after another, "; " between them
 
 // Reads all of a checkpoint folder and says what is damaged; nothing if all is as it was written. Throws
 // Exit::checkpoint if the manifest itself is missing or damaged.

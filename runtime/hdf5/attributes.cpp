@@ -65,7 +65,7 @@ std::string read_text(hid_t object, const std::string& name, const std::string& 
          " of ", where, " is not a text of fixed length");
   std::string text(H5Tget_size(type.id()), '\0');
   expect(damaged, H5Aread(attribute.id(), type.id(), text.data()) >= 0, "cannot read attribute ", name, " of ", where);
-  text.resize(text.find_last_not_of('\0') + 1);          // the padding
+  text.resize(text.find_last_not_of('\0') + 1);  // the padding
   return text;
 }
 std::int64_t read_integer(hid_t object, const std::string& name, const std::string& where, Exit damaged) {

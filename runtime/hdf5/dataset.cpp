@@ -40,7 +40,7 @@ std::uint64_t Box::size() const {
 Dataset::Dataset(std::shared_ptr<detail::OpenFile> file, std::string name, std::int64_t id)
     : file_(std::move(file)), name_(std::move(name)), id_(new std::int64_t{id}, [](const std::int64_t* owned) {
         const Turn turn;
-        if (H5Iis_valid(*owned) > 0) H5Dclose(*owned);      // closing the file has closed it too
+        if (H5Iis_valid(*owned) > 0) H5Dclose(*owned);  // closing the file has closed it too
         delete owned;
       }) {
   const Handle type{H5Dget_type(id), H5Tclose};

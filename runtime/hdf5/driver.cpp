@@ -39,8 +39,7 @@ Driven& driven(H5FD_t* file) { return *static_cast<Driven*>(file); }
 const Driven& driven(const H5FD_t* file) { return *static_cast<const Driven*>(file); }
 
 // Runs `change` unless an earlier one failed; keeps what it throws.
-template <class Change>
-void attempt(Driven& file, Change change) {
+template <class Change> void attempt(Driven& file, Change change) {
   if (file.failed) return;
   try {
     change();
@@ -142,7 +141,7 @@ hid_t register_driver() {
     made.read = read;
     made.write = write;
     made.truncate = truncate;
-    const H5FD_mem_t kinds[] = H5FD_FLMAP_DICHOTOMY;          // raw values and structure are allocated apart
+    const H5FD_mem_t kinds[] = H5FD_FLMAP_DICHOTOMY;  // raw values and structure are allocated apart
     std::ranges::copy(kinds, made.fl_map);
     return made;
   }();

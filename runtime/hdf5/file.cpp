@@ -15,9 +15,8 @@ constexpr std::size_t chunk_cache_bytes = std::size_t{8} << 20;
 Handle file_access() {
   Handle access{H5Pcreate(H5P_FILE_ACCESS), H5Pclose};
   check(access.good() && H5Pset_driver(access.id(), driver::id(), nullptr) >= 0 &&
-            H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0 &&   // checksummed structure
-            H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG) >= 0 &&
-            H5Pset_meta_block_size(access.id(), 65536) >= 0,
+            H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0 &&  // checksummed structure
+            H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG) >= 0 && H5Pset_meta_block_size(access.id(), 65536) >= 0,
         "HDF5 refused the settings of a file");
   return access;
 }
@@ -123,7 +122,8 @@ Dataset File::create_dataset(const std::string& name, Type type, const Extent& e
   const Turn turn;
   check(!extent.empty() && (chunk.empty() || chunk.size() == extent.size()), "dataset ", name, " has ", extent.size(),
         " dimensions, its chunk ", chunk.size());
-  return {file_, name, create_chunked(*file_, name, type, extent, nullptr, chunk.empty() ? default_chunk(type, extent) : chunk)};
+  return {file_, name,
+          create_chunked(*file_, name, type, extent, nullptr, chunk.empty() ? default_chunk(type, extent) : chunk)};
 }
 
 Dataset File::create_appendable(const std::string& name, Type type, std::uint64_t chunk) {
@@ -132,7 +132,8 @@ Dataset File::create_appendable(const std::string& name, Type type, std::uint64_
   return {file_, name, create_chunked(*file_, name, type, {0}, &unlimited, {chunk})};
 }
 
-void File::create_virtual(const std::string& name, Type type, const Extent& extent, std::span<const VirtualPiece> pieces) {
+void File::create_virtual(const std::string& name, Type type, const Extent& extent,
+                          std::span<const VirtualPiece> pieces) {
   const Turn turn;
   check(type == Type::float32 || type == Type::float64, "virtual dataset ", name, ": ", name_of(type), " has no NaN");
   const Handle properties = timeless(H5P_DATASET_CREATE);

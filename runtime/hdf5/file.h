@@ -12,9 +12,9 @@
 // Threads: every function may be called from any thread; a process-wide lock lets one at a time into the library. One
 // File and its Datasets are still one user's at a time: two appends at once have no order.
 // Errors: writing and anything the disk refuses is Exit::storage; content that is not what it should be (a foreign or
-// truncated file, a failed checksum, another type, a missing name) is the exit given to open. Both name file and dataset.
-// Checksums: the file's structure carries the format's own (superblock 3), every chunk a Fletcher32 of its values.
-// Writes go through runtime/base/file.h. A file whose writer died before close is refused by open.
+// truncated file, a failed checksum, another type, a missing name) is the exit given to open. Both name file and
+// dataset. Checksums: the file's structure carries the format's own (superblock 3), every chunk a Fletcher32 of its
+// values. Writes go through runtime/base/file.h. A file whose writer died before close is refused by open.
 #pragma once
 
 #include <cstddef>
@@ -63,15 +63,17 @@ struct VirtualPiece {
   Box in_part;
 };
 
-namespace detail { struct OpenFile; }
+namespace detail {
+struct OpenFile;
+}
 
 // An array of an open file. Closing the file ends it.
 class Dataset {
  public:
   const std::string& name() const { return name_; }
   Type type() const { return type_; }
-  Extent extent() const;                 // now; appending changes it
-  std::uint64_t size() const;            // elements in all
+  Extent extent() const;       // now; appending changes it
+  std::uint64_t size() const;  // elements in all
 
   // Elements first .. first + values.size() - 1 of a one-dimensional array. T must be the stored type.
   template <class T> void read(std::uint64_t first, std::span<T> values) const {
@@ -88,7 +90,9 @@ class Dataset {
     write_box(TypeOf<T>::value, box, values.data(), values.size());
   }
   // Lengthens an appendable array.
-  template <class T> void append(std::span<const T> values) { append_values(TypeOf<T>::value, values.data(), values.size()); }
+  template <class T> void append(std::span<const T> values) {
+    append_values(TypeOf<T>::value, values.data(), values.size());
+  }
 
   void set_attribute(const std::string& name, const std::string& value);
   void set_attribute(const std::string& name, std::int64_t value);
@@ -114,8 +118,8 @@ class Dataset {
 
 class File {
  public:
-  static File create(const std::filesystem::path& path);      // replaces what is there
-  static File open(const std::filesystem::path& path, Exit damaged);   // to read
+  static File create(const std::filesystem::path& path);              // replaces what is there
+  static File open(const std::filesystem::path& path, Exit damaged);  // to read
 
   // Ends writing (or reading); what was written is durable when it returns. A file destroyed without it is let go as if
   // the process had died: nothing is promised of it.
@@ -132,7 +136,7 @@ class File {
 
   Dataset dataset(const std::string& name) const;
   bool has_dataset(const std::string& name) const;
-  std::vector<std::string> datasets() const;                  // all of them, in order of their names
+  std::vector<std::string> datasets() const;  // all of them, in order of their names
 
   // Attributes of the whole file. Keep them short: a long text belongs in a uint8 array.
   void set_attribute(const std::string& name, const std::string& value);

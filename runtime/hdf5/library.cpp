@@ -14,7 +14,7 @@ std::recursive_mutex& library() {
 
 Turn::Turn() : lock_(library()) {
   H5open();
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);       // a thread-safe build keeps this per thread
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // a thread-safe build keeps this per thread
 }
 
 std::string reason() {

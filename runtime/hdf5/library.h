@@ -26,10 +26,10 @@ std::string reason();
 // Throws what the disk said, if it said something.
 void throw_disk_failure(bool call_failed);
 // The same; then, unless `good`, throws an Error with this exit. `what` names what failed, and the file.
-template <class... What>
-void expect(Exit exit, bool good, const What&... what) {
+template <class... What> void expect(Exit exit, bool good, const What&... what) {
   throw_disk_failure(!good);
-  if (!good) [[unlikely]] fail(exit, str(what..., ": ", reason()));
+  if (!good) [[unlikely]]
+    fail(exit, str(what..., ": ", reason()));
 }
 
 // An id of the library's, closed at the end of its scope.

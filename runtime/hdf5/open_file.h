@@ -13,14 +13,14 @@ namespace tranche::hdf5 {
 namespace detail {
 struct OpenFile {
   std::filesystem::path path;
-  Exit damaged;            // what bad content, and misuse of a file being written, exits with
-  hid_t id = -1;           // -1 once closed
-  ~OpenFile();             // lets go without making anything durable
+  Exit damaged;   // what bad content, and misuse of a file being written, exits with
+  hid_t id = -1;  // -1 once closed
+  ~OpenFile();    // lets go without making anything durable
 };
 }  // namespace detail
 
-hid_t type_id(Type type);                       // never closed; memory and file have the same
-std::optional<Type> type_of_id(hid_t type);     // nothing for a type that is not ours
+hid_t type_id(Type type);                    // never closed; memory and file have the same
+std::optional<Type> type_of_id(hid_t type);  // nothing for a type that is not ours
 
 // `object` is a file's or a dataset's id, `where` names it in messages.
 void write_attribute(hid_t object, const std::string& name, const std::string& value, const std::string& where);

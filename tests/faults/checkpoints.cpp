@@ -13,14 +13,14 @@ namespace tranche::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::Fault;
-using testing::IoScript;
-using testing::WithFaults;
 using ::testing::AnyOf;
 using ::testing::Each;
+using testing::Fault;
 using ::testing::HasSubstr;
+using testing::IoScript;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using testing::WithFaults;
 
 std::vector<UnitLayout> small_units() { return {{"u", {{"a", {33, 40}}, {"b", {1100}}, {"c", {1}}}}}; }
 const std::vector<std::string> small_kinds = {"parameters", "exp_avg"};
@@ -40,7 +40,7 @@ void save_version(const fs::path& directory, int version, std::uint64_t step, st
 int version_that_loads(const fs::path& directory) {
   Sample sample{0, 1, small_units(), small_kinds};
   const Resumption resumption = load_newest(directory, sample.state(), Peers{});
-  EXPECT_THAT(resumption.skipped, IsEmpty());               // what has a step's name is whole
+  EXPECT_THAT(resumption.skipped, IsEmpty());  // what has a step's name is whole
   if (!resumption.found) return 0;
   for (const int version : {1, 2, 3})
     if (resumption.found->manifest.state.logical == sample_job(version).logical) {
@@ -55,14 +55,16 @@ int version_that_loads(const fs::path& directory) {
 struct Story {
   std::string name;
   std::size_t ranks;
-  bool has_old;                                             // version 1 at step 100
-  std::uint64_t step;                                       // of version 2
+  bool has_old;        // version 1 at step 100
+  std::uint64_t step;  // of version 2
   std::size_t keep;
 };
 void prepare(const Story& story, const fs::path& directory) {
   if (story.has_old) save_version(directory, 1, 100, story.ranks, 0);
 }
-void go_on(const Story& story, const fs::path& directory) { save_version(directory, 2, story.step, story.ranks, story.keep); }
+void go_on(const Story& story, const fs::path& directory) {
+  save_version(directory, 2, story.step, story.ranks, story.keep);
+}
 
 class Stories : public ::testing::TestWithParam<Story> {};
 
@@ -127,7 +129,7 @@ TEST_P(Stories, FailingDisksKeepTheOldStateAndSaySo) {
         });
       }
       const int version = version_that_loads(folder.path());
-      if (errors[0].empty()) {                              // the calls that were left need no room
+      if (errors[0].empty()) {  // the calls that were left need no room
         EXPECT_EQ(fault, Fault::full_disk) << at;
         EXPECT_EQ(version, 2) << at;
         EXPECT_THAT(errors, Each(IsEmpty()));
@@ -135,7 +137,7 @@ TEST_P(Stories, FailingDisksKeepTheOldStateAndSaySo) {
         EXPECT_THAT(version, AnyOf(old, 2)) << at;
         EXPECT_THAT(errors, Each(AnyOf(HasSubstr("No space left on device"), HasSubstr("Input/output error")))) << at;
       }
-      if (at % 5 == 0) {                                    // and once there is room again:
+      if (at % 5 == 0) {  // and once there is room again:
         save_version(folder.path(), 3, 300, story.ranks, 1);
         EXPECT_EQ(version_that_loads(folder.path()), 3) << at;
       }
@@ -143,12 +145,11 @@ TEST_P(Stories, FailingDisksKeepTheOldStateAndSaySo) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Checkpoints, Stories,
-    ::testing::Values(Story{"FirstSave", 1, false, 200, 0}, Story{"NextSave", 1, true, 200, 0},
-                      Story{"KeepOne", 1, true, 200, 1}, Story{"SameStepAgain", 1, true, 100, 1},
-                      Story{"TwoRanks", 2, true, 200, 1}),
-    [](const auto& story) { return story.param.name; });
+INSTANTIATE_TEST_SUITE_P(Checkpoints, Stories,
+                         ::testing::Values(Story{"FirstSave", 1, false, 200, 0}, Story{"NextSave", 1, true, 200, 0},
+                                           Story{"KeepOne", 1, true, 200, 1}, Story{"SameStepAgain", 1, true, 100, 1},
+                                           Story{"TwoRanks", 2, true, 200, 1}),
+                         [](const auto& story) { return story.param.name; });
 
 // A machine that loses power keeps only what was synced: every name must be given to what is durable already.
 class Durability : public IoFaults {
@@ -197,7 +198,7 @@ TEST(Durability, ComesBeforeEveryName) {
   const WithFaults on{durability};
   save_version(folder.path(), 2, 200, 1, 1);
   EXPECT_TRUE(durability.all_durable());
-  EXPECT_EQ(durability.renames(), 3u);                       // the step's, latest's, and the old one's that goes
+  EXPECT_EQ(durability.renames(), 3u);  // the step's, latest's, and the old one's that goes
 }
 
 TEST(ShortWrites, AreCompleted) {

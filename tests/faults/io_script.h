@@ -38,12 +38,22 @@ class IoScript : public IoFaults {
     const std::size_t number = calls_++;
     const bool grows = call == IoCall::write || call == IoCall::create || call == IoCall::create_folder;
     switch (fault_) {
-      case Fault::kill_before: if (number == at_) return {.kill = true}; break;
+      case Fault::kill_before:
+        if (number == at_) return {.kill = true};
+        break;
       case Fault::kill_after: dies_.store(number == at_); break;
-      case Fault::tear: if (number == at_) return {.bytes = bytes / 2, .kill = true}; break;
-      case Fault::fail: if (number >= at_) return {.error = EIO}; break;
-      case Fault::full_disk: if (number >= at_ && grows) return {.bytes = bytes / 2, .error = ENOSPC}; break;
-      case Fault::short_write: if (bytes > 1) return {.bytes = bytes - bytes / 3 - 1}; break;
+      case Fault::tear:
+        if (number == at_) return {.bytes = bytes / 2, .kill = true};
+        break;
+      case Fault::fail:
+        if (number >= at_) return {.error = EIO};
+        break;
+      case Fault::full_disk:
+        if (number >= at_ && grows) return {.bytes = bytes / 2, .error = ENOSPC};
+        break;
+      case Fault::short_write:
+        if (bytes > 1) return {.bytes = bytes - bytes / 3 - 1};
+        break;
     }
     return {.pretend = call == IoCall::sync};
   }
@@ -86,12 +96,13 @@ inline std::string fate_of_child(IoFaults& faults, const std::function<void()>& 
       word = error.what();
     }
     if (::write(channel[1], word.data(), word.size()) < 0) ::_exit(1);
-    ::_exit(0);                    // no destructors of the test program, no leak check of a half-finished child
+    ::_exit(0);  // no destructors of the test program, no leak check of a half-finished child
   }
   ::close(channel[1]);
   std::string word;
   char buffer[4096];
-  for (ssize_t got; (got = ::read(channel[0], buffer, sizeof buffer)) > 0;) word.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got; (got = ::read(channel[0], buffer, sizeof buffer)) > 0;)
+    word.append(buffer, static_cast<std::size_t>(got));
   ::close(channel[0]);
   int status = 0;
   ::waitpid(child, &status, 0);

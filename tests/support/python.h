@@ -14,8 +14,7 @@ namespace tranche::testing {
 inline std::string said_by_python(const std::string& interpreter, const std::filesystem::path& folder,
                                   const std::string& script, const std::string& argument) {
   std::ofstream{folder / "script.py"} << script;
-  const std::string command =
-      "cd '" + folder.string() + "' && '" + interpreter + "' script.py '" + argument + "' 2>&1";
+  const std::string command = "cd '" + folder.string() + "' && '" + interpreter + "' script.py '" + argument + "' 2>&1";
   FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("cannot run " + interpreter);
   std::string text;

@@ -9,14 +9,13 @@
 namespace tranche {
 namespace {
 
+using ::testing::AllOf;
 using testing::Fault;
+using ::testing::HasSubstr;
 using testing::IoScript;
 using testing::WithFaults;
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
-template <class Work>
-Error error_of(Work work) {
+template <class Work> Error error_of(Work work) {
   try {
     work();
   } catch (const Error& error) {
@@ -47,7 +46,7 @@ TEST(SmallFiles, AreOldOrNewWheneverTheProcessDies) {
         EXPECT_EQ(text, "new and longer");
       }
     }
-    EXPECT_EQ(at, 6u);                 // create, write, sync, rename, sync of the folder, and the one that lived
+    EXPECT_EQ(at, 6u);  // create, write, sync, rename, sync of the folder, and the one that lived
   }
 }
 

@@ -17,7 +17,7 @@ TEST(Sha256, AgreesWithItsStandard) {
 TEST(Sha256, DoesNotDependOnHowTheBytesAreCut) {
   Sha256 pieces;
   pieces.add("abcdbcdecdefdefgefghfghighij");
-  EXPECT_EQ(pieces.hex().size(), 64u);          // looking does not end it
+  EXPECT_EQ(pieces.hex().size(), 64u);  // looking does not end it
   pieces.add("hijkijkljklmklmnlmnomnopnopq");
   EXPECT_EQ(pieces.hex(), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }

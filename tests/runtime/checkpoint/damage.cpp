@@ -87,11 +87,12 @@ TEST_F(Damaged, EveryTensorIsNamed) {
             values.push_back(sample_value(1, kind, range.tensor->name, range.first + i));
           std::string stored(4 * values.size(), '\0');
           std::memcpy(stored.data(), values.data(), stored.size());
-          const std::size_t at = bytes.find(stored);                 // one chunk, unfiltered but for its checksum
+          const std::size_t at = bytes.find(stored);  // one chunk, unfiltered but for its checksum
           ASSERT_NE(at, std::string::npos) << range.tensor->name;
           for (const std::size_t byte : {at, at + stored.size() / 2, at + stored.size() - 1})
             with_flipped(name, byte, [&] {
-              const std::string where = name + ": its checksum does not fit its content: in " + kind + "/" + range.tensor->name;
+              const std::string where =
+                  name + ": its checksum does not fit its content: in " + kind + "/" + range.tensor->name;
               EXPECT_EQ(verify_error(), where);
               EXPECT_THAT(load_error(), HasSubstr(where));
               ++tried;
@@ -105,7 +106,8 @@ TEST_F(Damaged, EveryTensorIsNamed) {
 TEST_F(Damaged, EveryByteOfTheManifestCounts) {
   const std::size_t size = fs::file_size(step_ / "manifest.json");
   for (std::size_t at = 0; at < size; at += 7)
-    with_flipped("manifest.json", at, [&] { EXPECT_THAT(verify_error(), HasSubstr("manifest.json is damaged")) << at; });
+    with_flipped("manifest.json", at,
+                 [&] { EXPECT_THAT(verify_error(), HasSubstr("manifest.json is damaged")) << at; });
 }
 
 TEST_F(Damaged, MissingAndTruncatedFilesAreNamed) {
@@ -113,7 +115,8 @@ TEST_F(Damaged, MissingAndTruncatedFilesAreNamed) {
   const std::string good = read_small_file(shard);
   for (const std::size_t left : {std::size_t{0}, good.size() / 2, good.size() - 1}) {
     std::ofstream{shard, std::ios::binary} << good.substr(0, left);
-    EXPECT_THAT(verify_error(), AllOf(HasSubstr("tranche-0001-of-0002.h5: it has"), HasSubstr(str(left, " bytes")))) << left;
+    EXPECT_THAT(verify_error(), AllOf(HasSubstr("tranche-0001-of-0002.h5: it has"), HasSubstr(str(left, " bytes"))))
+        << left;
     EXPECT_THAT(load_error(), HasSubstr("tranche-0001-of-0002.h5")) << left;
   }
   fs::remove(shard);
@@ -123,10 +126,11 @@ TEST_F(Damaged, MissingAndTruncatedFilesAreNamed) {
 
 TEST_F(Damaged, EveryRankHearsOfItOnLoad) {
   with_flipped("tranche-0001-of-0002.h5", 20'000, [&] {
-    EXPECT_THAT(on_ranks(3, [&](const Peers& peers) {
-                  Sample mine{peers.rank, peers.size};
-                  load(step_, mine.state(), peers);
-                }),
+    EXPECT_THAT(on_ranks(3,
+                         [&](const Peers& peers) {
+                           Sample mine{peers.rank, peers.size};
+                           load(step_, mine.state(), peers);
+                         }),
                 Each(HasSubstr("tranche-0001-of-0002.h5")));
   });
 }
@@ -155,10 +159,11 @@ TEST(Loading, ReadsOnlyWhatARankOwns) {
   for (const StoredFile& file : read_manifest(folder.path() / "step-000001").files) stored += file.size;
   ReadCounter counter;
   const testing::WithFaults on{counter};
-  EXPECT_THAT(on_ranks(4, [&](const Peers& peers) {
-                Sample mine{peers.rank, peers.size, units, {"parameters"}};
-                load(folder.path() / "step-000001", mine.state(), peers);
-              }),
+  EXPECT_THAT(on_ranks(4,
+                       [&](const Peers& peers) {
+                         Sample mine{peers.rank, peers.size, units, {"parameters"}};
+                         load(folder.path() / "step-000001", mine.state(), peers);
+                       }),
               Each(""));
   // Once for the checksums, which the ranks share, and once for the values; chunks of 1 MiB on boundaries twice.
   EXPECT_LT(counter.bytes(), 2 * stored + (std::size_t{8} << 20));

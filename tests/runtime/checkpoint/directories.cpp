@@ -24,8 +24,7 @@ std::vector<std::string> names_in(const fs::path& directory) {
   return names;
 }
 
-template <class Work>
-Error error_of(Work work) {
+template <class Work> Error error_of(Work work) {
   try {
     work();
   } catch (const Error& error) {
@@ -68,7 +67,7 @@ TEST(Directories, KeepTheNewest) {
 TEST(Directories, NeverDeleteAnIncompleteOneInPlaceOfAComplete) {
   const testing::TemporaryFolder folder;
   ASSERT_THAT(save_sample(folder.path(), 1, 1, 2), Each(""));
-  fs::create_directory(folder.path() / "step-000900");               // newer, but nothing
+  fs::create_directory(folder.path() / "step-000900");  // newer, but nothing
   ASSERT_THAT(save_sample(folder.path(), 2, 1, 2), Each(""));
   EXPECT_THAT(names_in(folder.path()), UnorderedElementsAre("step-000100", "step-000200", "step-000900", "latest"));
 }
@@ -112,15 +111,16 @@ TEST(Resuming, TakesTheNewestWholeOneAndSaysWhatItSkipped) {
   std::string bytes = read_small_file(file);
   bytes[bytes.size() / 2] ^= 1;
   write_small_file(file, bytes);
-  EXPECT_THAT(on_ranks(3, [&](const Peers& peers) {
-                Sample mine{peers.rank, peers.size};
-                const Resumption resumption = load_newest(folder.path(), mine.state(), peers);
-                EXPECT_EQ(mine.differences(2), 0u);
-                ASSERT_THAT(resumption.skipped, SizeIs(3));
-                EXPECT_THAT(resumption.skipped[0].reason, HasSubstr("no manifest.json"));
-                EXPECT_THAT(resumption.skipped[1].reason, HasSubstr("tranche-0001-of-0002.h5: it is missing"));
-                EXPECT_THAT(resumption.skipped[2].reason, HasSubstr("tranche-0000-of-0002.h5: its checksum"));
-              }),
+  EXPECT_THAT(on_ranks(3,
+                       [&](const Peers& peers) {
+                         Sample mine{peers.rank, peers.size};
+                         const Resumption resumption = load_newest(folder.path(), mine.state(), peers);
+                         EXPECT_EQ(mine.differences(2), 0u);
+                         ASSERT_THAT(resumption.skipped, SizeIs(3));
+                         EXPECT_THAT(resumption.skipped[0].reason, HasSubstr("no manifest.json"));
+                         EXPECT_THAT(resumption.skipped[1].reason, HasSubstr("tranche-0001-of-0002.h5: it is missing"));
+                         EXPECT_THAT(resumption.skipped[2].reason, HasSubstr("tranche-0000-of-0002.h5: its checksum"));
+                       }),
               Each(""));
   // The cheap search reads no tensors: it takes the one whose sizes are right.
   const Newest newest = find_newest_complete(folder.path());
@@ -135,7 +135,8 @@ TEST(Paths, MeanAStepOrADirectorysNewest) {
   EXPECT_EQ(resolve(folder.path() / "step-000100"), folder.path() / "step-000100");
   EXPECT_EQ(resolve(folder.path() / "step-000100/"), folder.path() / "step-000100/");
   EXPECT_EQ(error_of([&] { resolve(folder.path() / "none"); }).exit(), Exit::checkpoint);
-  for (const int version : {1, 2}) fs::remove(folder.path() / step_name(static_cast<std::size_t>(version) * 100) / "manifest.json");
+  for (const int version : {1, 2})
+    fs::remove(folder.path() / step_name(static_cast<std::size_t>(version) * 100) / "manifest.json");
   EXPECT_THAT(error_of([&] { resolve(folder.path()); }).what(),
               AllOf(HasSubstr("no complete checkpoint"), HasSubstr("step-000100: "), HasSubstr("no manifest.json")));
 }
@@ -158,11 +159,12 @@ TEST(OtherModels, AreRefusedByTheFirstTensorThatDiffers) {
   EXPECT_THAT(error_with([](auto& units) { units.pop_back(); }).what(),
               AllOf(HasSubstr("another model"), HasSubstr("cube [2, 3, 5, 71]")));
   EXPECT_THAT(error_with([](auto&) {}, {"parameters", "momentum_buffer"}).what(), HasSubstr("no momentum_buffer"));
-  EXPECT_EQ(error_with([](auto&) {}, {"parameters"}).exit(), Exit::success);         // inference needs no moments
-  EXPECT_EQ(error_with([](auto& units) {                                            // the same tensors, cut otherwise
+  EXPECT_EQ(error_with([](auto&) {}, {"parameters"}).exit(), Exit::success);  // inference needs no moments
+  EXPECT_EQ(error_with([](auto& units) {                                      // the same tensors, cut otherwise
               units[0].tensors.push_back(units[1].tensors[0]);
               units[1].tensors.erase(units[1].tensors.begin());
-            }).exit(),
+            })
+                .exit(),
             Exit::success);
 }
 

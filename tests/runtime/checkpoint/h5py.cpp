@@ -29,7 +29,8 @@ std::string expected(int version) {
     for (const StateTensor& tensor : unit.tensors)
       for (const std::string& kind : sample_kinds) {
         std::vector<float> values;
-        for (std::size_t i = 0; i < tensor.shape.size(); ++i) values.push_back(sample_value(version, kind, tensor.name, i));
+        for (std::size_t i = 0; i < tensor.shape.size(); ++i)
+          values.push_back(sample_value(version, kind, tensor.name, i));
         Sha256 sha;
         sha.add(std::as_bytes(std::span{values}));
         std::string shape;
@@ -48,7 +49,8 @@ TEST(H5py, SeesEveryTensorWholeWhereverTheFolderIs) {
     const testing::TemporaryFolder folder, elsewhere;
     ASSERT_THAT(save_sample(folder.path(), 1, ranks), Each(""));
     std::filesystem::rename(folder.path() / "step-000100", folder.path() / "moved");
-    EXPECT_EQ(testing::said_by_python(TRANCHE_H5PY, elsewhere.path(), script, (folder.path() / "moved").string()), expected(1))
+    EXPECT_EQ(testing::said_by_python(TRANCHE_H5PY, elsewhere.path(), script, (folder.path() / "moved").string()),
+              expected(1))
         << ranks;
   }
 }
@@ -63,7 +65,8 @@ with h5py.File(sys.argv[1] + "/step-000100/state.h5", "r") as f:
     x = f["parameters/mlp.weight"][...].flatten()
     cut = 4096 - 3 * 7 * 129 - 129 - 1
     print(numpy.isfinite(x[:cut]).all(), numpy.isnan(x[cut:]).all())
-)", folder.path().string()),
+)",
+                                    folder.path().string()),
             "True True\n");
 }
 

@@ -22,17 +22,18 @@ TEST_P(Resharding, GivesEveryElementBack) {
   const auto [writers, readers] = GetParam();
   const testing::TemporaryFolder folder;
   ASSERT_THAT(save_sample(folder.path(), 5, writers), Each(""));
-  EXPECT_THAT(on_ranks(readers, [&](const Peers& peers) {
-                Sample mine{peers.rank, peers.size};
-                const Manifest manifest = load(folder.path() / "step-000500", mine.state(), peers);
-                EXPECT_EQ(mine.differences(5), 0u);
-                EXPECT_EQ(mine.touched_padding(), 0u);
-                EXPECT_EQ(manifest.step, 500u);
-                EXPECT_EQ(manifest.ranks, writers);
-                EXPECT_EQ(manifest.state.logical, sample_job(5).logical);
-                EXPECT_EQ(manifest.state.circumstances, sample_job(5).circumstances);
-                EXPECT_EQ(manifest.state.job, sample_job(5).job);
-              }),
+  EXPECT_THAT(on_ranks(readers,
+                       [&](const Peers& peers) {
+                         Sample mine{peers.rank, peers.size};
+                         const Manifest manifest = load(folder.path() / "step-000500", mine.state(), peers);
+                         EXPECT_EQ(mine.differences(5), 0u);
+                         EXPECT_EQ(mine.touched_padding(), 0u);
+                         EXPECT_EQ(manifest.step, 500u);
+                         EXPECT_EQ(manifest.ranks, writers);
+                         EXPECT_EQ(manifest.state.logical, sample_job(5).logical);
+                         EXPECT_EQ(manifest.state.circumstances, sample_job(5).circumstances);
+                         EXPECT_EQ(manifest.state.job, sample_job(5).job);
+                       }),
               Each(""));
 }
 std::vector<Ranks> all_pairs() {
@@ -41,9 +42,8 @@ std::vector<Ranks> all_pairs() {
     for (std::size_t readers = 1; readers <= 5; ++readers) pairs.emplace_back(writers, readers);
   return pairs;
 }
-INSTANTIATE_TEST_SUITE_P(Ranks, Resharding, ::testing::ValuesIn(all_pairs()), [](const auto& pair) {
-  return str(pair.param.first, "to", pair.param.second);
-});
+INSTANTIATE_TEST_SUITE_P(Ranks, Resharding, ::testing::ValuesIn(all_pairs()),
+                         [](const auto& pair) { return str(pair.param.first, "to", pair.param.second); });
 
 TEST(Digest, IsTheSameForAnyNumberOfRanks) {
   std::set<std::string> digests;
@@ -106,11 +106,13 @@ TEST(Digest, TakesEveryNonFiniteValueForTheSame) {
 TEST(Saving, TakesFromRanksThatHoldEverythingASliceEach) {
   const testing::TemporaryFolder whole, sliced;
   ASSERT_THAT(save_sample(sliced.path(), 1, 3), Each(""));
-  ASSERT_THAT(on_ranks(3, [&](const Peers& peers) {
-                Sample all{0, 1};
-                all.fill(1);
-                save(whole.path(), 100, written_by(all.state(), peers.rank, peers.size), sample_job(1), peers, 0);
-              }),
+  ASSERT_THAT(on_ranks(3,
+                       [&](const Peers& peers) {
+                         Sample all{0, 1};
+                         all.fill(1);
+                         save(whole.path(), 100, written_by(all.state(), peers.rank, peers.size), sample_job(1), peers,
+                              0);
+                       }),
               Each(""));
   const Manifest a = read_manifest(whole.path() / "step-000100"), b = read_manifest(sliced.path() / "step-000100");
   EXPECT_EQ(a.boundaries, b.boundaries);

@@ -117,15 +117,15 @@ class Sample {
   }
 
  private:
-  template <class Visit>
-  void visit(Visit see) {
+  template <class Visit> void visit(Visit see) {
     for (std::size_t u = 0; u < state_.units.size(); ++u)
       for (std::size_t k = 0; k < state_.kinds.size(); ++k) {
         const OwnedSlice& slice = state_.slices[u][k];
         std::size_t at = 0;
         for (const StateTensor& tensor : state_.units[u].tensors)
           for (std::size_t i = 0; i < tensor.shape.size(); ++i, ++at)
-            if (at - slice.first < slice.elements.size()) see(slice.elements[at - slice.first], state_.kinds[k], tensor.name, i);
+            if (at - slice.first < slice.elements.size())
+              see(slice.elements[at - slice.first], state_.kinds[k], tensor.name, i);
       }
   }
   ModelState state_;

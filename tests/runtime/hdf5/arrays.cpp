@@ -12,9 +12,9 @@
 namespace tranche::hdf5 {
 namespace {
 
-using tranche::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using tranche::testing::TemporaryFolder;
 
 std::vector<float> counting(std::size_t n) {
   std::vector<float> values(n);
@@ -25,7 +25,7 @@ std::vector<float> counting(std::size_t n) {
 TEST(Hdf5Arrays, RangesComeBackAsWritten) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "a.h5";
-  const std::vector<float> values = counting(700'000);              // more than two chunks
+  const std::vector<float> values = counting(700'000);  // more than two chunks
   {
     File file = File::create(path);
     Dataset array = file.create_dataset("units/0/values", Type::float32, {values.size()});
@@ -75,8 +75,7 @@ TEST(Hdf5Arrays, GrowByAppending) {
   EXPECT_EQ(back, all);
 }
 
-template <class T>
-class Hdf5Types : public ::testing::Test {};
+template <class T> class Hdf5Types : public ::testing::Test {};
 using All = ::testing::Types<float, double, bfloat16, float16, std::int32_t, std::int64_t, std::uint8_t, std::uint16_t,
                              std::uint32_t, std::uint64_t>;
 TYPED_TEST_SUITE(Hdf5Types, All);
@@ -86,7 +85,7 @@ TYPED_TEST(Hdf5Types, KeepEveryBit) {
   const auto path = folder.path() / "a.h5";
   std::vector<TypeParam> values(65536);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    std::uint64_t bits = i * 0x9E3779B97F4A7C15u;               // NaNs and denormals among them
+    std::uint64_t bits = i * 0x9E3779B97F4A7C15u;  // NaNs and denormals among them
     if constexpr (sizeof(TypeParam) == 2) bits = i;
     std::memcpy(&values[i], &bits, sizeof(TypeParam));
   }
@@ -109,7 +108,7 @@ TEST(Hdf5Attributes, ComeBackAsWritten) {
   {
     File file = File::create(path);
     file.set_attribute("tokenizer", std::string{"byte – 256"});
-    file.set_attribute("tokenizer", std::string{"bytes – 256"});      // replaces
+    file.set_attribute("tokenizer", std::string{"bytes – 256"});  // replaces
     file.set_attribute("nothing", std::string{});
     file.set_attribute("long", long_text);
     file.set_attribute("count", std::int64_t{-5'000'000'000});
@@ -150,7 +149,7 @@ TEST(Hdf5Files, TheSameContentIsTheSameBytes) {
     return std::string{std::istreambuf_iterator<char>{in}, {}};
   };
   const std::string first = bytes_of_one("a.h5");
-  std::this_thread::sleep_for(std::chrono::milliseconds(1100));        // the format's times are in seconds
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the format's times are in seconds
   EXPECT_TRUE(first == bytes_of_one("b.h5"));
 }
 

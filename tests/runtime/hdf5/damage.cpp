@@ -11,16 +11,15 @@
 namespace tranche::hdf5 {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
 using tranche::testing::Fault;
 using tranche::testing::IoScript;
 using tranche::testing::TemporaryFolder;
 using tranche::testing::WithFaults;
-using ::testing::AllOf;
-using ::testing::AnyOf;
-using ::testing::HasSubstr;
 
-template <class Work>
-Error error_of(Work work) {
+template <class Work> Error error_of(Work work) {
   try {
     work();
   } catch (const Error& error) {
@@ -98,7 +97,7 @@ TEST(Hdf5Damage, FlippedBytesNeverGiveOtherValues) {
       ++noticed;
     }
   }
-  EXPECT_GT(noticed, 5000u * 4 / 101 - 5);          // all those among the values, and more
+  EXPECT_GT(noticed, 5000u * 4 / 101 - 5);  // all those among the values, and more
 }
 
 TEST(Hdf5Damage, FailingDisksAreReportedOnceAndTheLibraryStaysUsable) {
@@ -115,9 +114,10 @@ TEST(Hdf5Damage, FailingDisksAreReportedOnceAndTheLibraryStaysUsable) {
         const WithFaults on{script};
         write_sample(folder.path() / "a.h5");
       });
-      if (error.exit() == Exit::success && fault == Fault::full_disk) continue;   // the calls left did not need room
+      if (error.exit() == Exit::success && fault == Fault::full_disk) continue;  // the calls left did not need room
       EXPECT_EQ(error.exit(), Exit::storage) << at << error.what();
-      EXPECT_THAT(error.what(), AllOf(HasSubstr("a.h5"), AnyOf(HasSubstr("Input/output"), HasSubstr("No space")))) << at;
+      EXPECT_THAT(error.what(), AllOf(HasSubstr("a.h5"), AnyOf(HasSubstr("Input/output"), HasSubstr("No space"))))
+          << at;
       write_sample(folder.path() / "b.h5");
       EXPECT_EQ(read_sample(folder.path() / "b.h5"), values_of_sample());
     }

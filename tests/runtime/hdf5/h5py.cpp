@@ -32,7 +32,8 @@ with h5py.File(sys.argv[1], "r") as f:
     for name in ["f32", "bf16", "f16", "tokens"]:
         print(name, f[name].dtype, f[name].shape, f[name][...].flatten().astype("float64").tolist(), f[name].fletcher32)
     print(f.attrs["tokenizer"].decode(), f.attrs["step"], f.attrs["scale"])
-)", path.string()),
+)",
+                                             path.string()),
             "f32 float32 (1, 2) [1.5, -2.25] True\n"
             "bf16 float32 (2,) [1.5, -1.7014118346046923e+38] True\n"
             "f16 float16 (2,) [1.5, 65504.0] True\n"
