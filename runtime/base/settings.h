@@ -266,8 +266,9 @@ class Section {
     setting.show = [&target, show] { return show(target); };
     setting.store = [&target, read](const Json& json) {
       std::optional<T> value = read(json);
-      if (value) target = *std::move(value);
-      return value.has_value();
+      if (!value) return false;
+      target = *std::move(value);
+      return true;
     };
     return Key<T>{setting, target};
   }
