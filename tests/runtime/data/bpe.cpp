@@ -62,6 +62,12 @@ TEST(Bpe, MergesByRankThenFromTheLeft) {
   EXPECT_THAT(tokenizer.encode("aab aab"), ElementsAre('a', 256, ' ', 'a', 256));
 }
 
+TEST(Bpe, AMergeWhosePartsHaveChangedIsForgotten) {
+  // Ids: 256 "bc", 257 "abc", 258 "ab". The first "a" could merge with "b" until it became part of "abc".
+  BpeTokenizer tokenizer{small_bpe({{"b", "c"}, {"a", "bc"}, {"a", "b"}}), "test"};
+  EXPECT_THAT(tokenizer.encode("abcb"), ElementsAre(257, 'b'));
+}
+
 TEST(Bpe, AgreesWithTheDefinitionOnRandomWords) {
   const BpeDefinition definition = usual_bpe();
   BpeTokenizer tokenizer{definition, "test"};
