@@ -1,0 +1,189 @@
+#include "launcher/job.h"
+
+#include "launcher/deepspeed_keys.h"
+#include "runtime/base/sha256.h"
+
+namespace tranche {
+namespace {
+
+// Puts the configuration in place of its file's name.
+void read_model_file(JobText& text) {
+  const Json* name = text.json.is_object() && text.json.contains("model") ? &text.json["model"] : nullptr;
+  if (name == nullptr || !name->is_string() || *name == "auto") return;
+  std::filesystem::path file = name->get<std::string>();
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) file /= "config.json";
+  text.model_source = {.file = file.string(), .lines = {}, .overridden = {}};
+  text.model_path = "";
+  Json config = read_json(file, Exit::job_file, &text.model_source.lines);
+  text.json["model"] = std::move(config);
+}
+
+void apply_overrides(const std::vector<std::string>& overrides, JobText& text) {
+  const std::string inside = "model.";
+  for (const std::string& each : overrides) {
+    if (each.starts_with(inside)) read_model_file(text);
+    apply_override(each, text.json, text.source);
+    if (each.starts_with("model=")) {
+      text.model_path = "model";
+      text.model_source = text.source;
+    } else if (each.starts_with(inside) && text.model_path.empty()) {
+      const std::string path = each.substr(inside.size(), each.find('=') - inside.size());
+      text.model_source.overridden[path] = each.substr(each.find('=') + 1);
+    }
+  }
+  read_model_file(text);
+  if (!text.model_path.empty()) text.model_source = text.source;
+}
+
+Json member_of(const Json& object, const std::string& key) {
+  return object.is_object() && object.contains(key) ? object[key] : Json{};
+}
+
+std::string difference_at(const std::string& path, const Json& a, const Json& b) {
+  if (!a.is_object() || !b.is_object())
+    return a == b ? "" : str('"', path, "\" is ", json_excerpt(a), " and ", json_excerpt(b));
+  Json keys = a;
+  keys.update(b);
+  for (const auto& [key, ignored] : keys.items()) {
+    const std::string difference =
+        difference_at(path.empty() ? key : str(path, '.', key), member_of(a, key), member_of(b, key));
+    if (!difference.empty()) return difference;
+  }
+  return "";
+}
+
+}  // namespace
+
+JobText read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  JobText text{.json = {}, .source = {file.string(), {}, {}}, .model_source = {}, .model_path = "model"};
+  text.json = read_json(file, Exit::job_file, &text.source.lines);
+  apply_overrides(overrides, text);
+  return text;
+}
+
+JobText stored_job(const Json& effective, const std::string& name, const std::vector<std::string>& overrides) {
+  JobText text{.json = effective, .source = {name, {}, {}}, .model_source = {}, .model_path = "model"};
+  apply_overrides(overrides, text);
+  return text;
+}
+
+Job::Job() { declare(); }
+
+Job::Job(const JobText& text) {
+  declare();
+  root_.load(text.json, text.source);
+  read_model(text);
+  complete(text);
+}
+
+void Job::declare() {
+  root_.key("model", model).required().about(
+      "A Hugging Face `config.json`: its path (or its folder's), or the object itself. Architectures: `gpt2`, `llama`.");
+  data.declare(root_.section("data", "Paths are relative to the directory in which the program is started."));
+  train.declare(root_);
+  optimizer.declare(root_.section("optimizer", "The update of the parameters, done by the owner of each in float32."));
+  scheduler.declare(root_.section("scheduler", "The learning rate as a function of the updates done."));
+  amp.declare(root_);
+  zero.declare(root_.section("zero_optimization",
+                             "What is divided among the ranks (Rajbhandari et al. 2020). Changes no number: any stage resumes from any other."));
+  checkpoint.declare(root_.section("checkpoint", "Where and how often the run is saved."));
+  device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
+  declare_deepspeed_keys(root_);
+}
+
+void Job::read_model(const JobText& text) {
+  ensure(Exit::job_file, model.is_object(), text.model_source.file, ": ", text.model_path.empty() ? "the configuration" : "\"model\"",
+         " must be a Hugging Face configuration, { ... }, or the path of one, found ", json_excerpt(model));
+  model_config = tranche::make_model(model, text.model_source, text.model_path, train.seed)->config();
+  model = model_config.settings;
+}
+
+void Job::complete(const JobText& text) {
+  ensure(Exit::job_file, data.sequence_length <= model_config.positions, root_.place_of("data.sequence_length"),
+         "\"data.sequence_length\" is ", data.sequence_length, ", longer than the model's ", model_config.positions, " positions");
+  ensure(Exit::job_file, train.reduction_block == 1 || zero.stage < 2, root_.place_of("reduction_block"), "\"reduction_block\" is ",
+         train.reduction_block, ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
+         zero.stage);
+  if (scheduler.has_total() && !scheduler.total) {
+    scheduler.total = train.steps;
+    root_.derived("scheduler.params.total_num_steps", "steps");
+  }
+  const Doing frame{[&] { return "reading " + text.source.file; }};
+  make_schedule(scheduler, optimizer);
+  if (!checkpoint.directory) {
+    checkpoint.directory = (std::filesystem::path{"runs"} / std::filesystem::path{text.source.file}.stem()).string();
+    root_.derived("checkpoint.directory", "the job file's name");
+  }
+}
+
+void Job::settle(std::size_t ranks) {
+  batch = plan_batch(train, ranks);
+  const std::string derivation = str(batch.deal.micro_batches, " micro-batches of ", batch.micro_batch_size);
+  if (!train.train_batch_size) root_.derived("train_batch_size", derivation);
+  if (!train.micro_batch_size) root_.derived("train_micro_batch_size_per_gpu", derivation);
+  train.train_batch_size = batch.samples();
+  train.micro_batch_size = batch.micro_batch_size;
+}
+
+void Job::resume(std::size_t ranks, const Json& stored, const std::string& checkpoint_name) {
+  const std::string another = first_difference(member_of(stored, "model"), model);
+  ensure(Exit::checkpoint, another.empty(), checkpoint_name, " is a checkpoint of another model: ", another, " in this job");
+  if (!train.train_batch_size || !train.micro_batch_size) {
+    for (auto [value, key] : {std::pair{&train.train_batch_size, "train_batch_size"},
+                              std::pair{&train.micro_batch_size, "train_micro_batch_size_per_gpu"}})
+      if (!*value) {
+        *value = member<std::size_t>(stored, key, checkpoint_name, Exit::checkpoint);
+        root_.derived(key, "the checkpoint");
+      }
+    train.accumulation.reset();              // fixed M at the first start; now M is known
+  }
+  settle(ranks);
+  const std::vector<std::string> differences = root_.differences(stored);
+  if (differences.empty()) return;
+  std::string lines;
+  for (const std::string& line : differences) lines += "\n  " + line;
+  fail(Exit::checkpoint, str("this job changes what ", checkpoint_name, " was trained with:", lines,
+                             "\nGive the old values back, or start a new run in another checkpoint.directory."));
+}
+
+std::unique_ptr<Model> Job::make_model() const {
+  return tranche::make_model(model, {.file = "the job", .lines = {}, .overridden = {}}, "model", train.seed);
+}
+
+Json Job::effective() const {
+  Json values = root_.values();
+  values.erase("gradient_accumulation_steps");   // follows from the number of ranks
+  return values;
+}
+
+std::string Job::hash() const {
+  Sha256 hash;
+  hash.add(effective().dump());
+  return hash.hex();
+}
+
+std::vector<std::string> Job::without_effect() const {
+  std::vector<std::string> lines = root_.without_effect();
+  lines.insert(lines.end(), model_config.without_effect.begin(), model_config.without_effect.end());
+  return lines;
+}
+
+std::string Job::reference() const {
+  return R"(# The job file
+
+<!-- Made by `tranche config --reference`; a test compares it with the program. -->
+
+JSON with comments. Keys that DeepSpeed has keep its names, meaning and defaults: a `ds_config.json` becomes a job by adding
+`model`, `data` and `steps`. A value of `null` or `"auto"` counts as absent. Whole numbers may be written `5e8`. An unknown key is an
+error that names the nearest known one. `--set a.b=c` on the command line overrides any key. `tranche config job.json` prints
+every value with where it came from.
+
+† A resumed run must have the value of its checkpoint. All other keys may change.
+
+)" + root_.reference();
+}
+
+std::string first_difference(const Json& a, const Json& b) { return difference_at("", a, b); }
+
+}  // namespace tranche
