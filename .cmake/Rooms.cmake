@@ -1,5 +1,5 @@
 # tranche_room(NAME [DEPENDS room...] [LIBRARIES third-party...] [INCLUDES folder...] [FOLDERS subfolder...])
-# A static library of every .cpp in this folder and the named subfolders. DEPENDS are the arrows.
+# A static library of every .cpp in this folder and the named subfolders, a program's main.cpp apart. DEPENDS are the arrows.
 function(tranche_room name)
   cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES;INCLUDES;FOLDERS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cpp)
@@ -7,6 +7,7 @@ function(tranche_room name)
     file(GLOB more CONFIGURE_DEPENDS ${folder}/*.cpp)
     list(APPEND sources ${more})
   endforeach()
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   list(TRANSFORM ROOM_DEPENDS PREPEND tranche_)
   if(sources)
     add_library(tranche_${name} STATIC ${sources})

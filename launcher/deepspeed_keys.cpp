@@ -24,8 +24,9 @@ void declare_compression(Section& job) {
              "quantize_weight_in_forward", "rounding", "fp16_mixed_quantize"});
   technique("activation_quantization", "fake-quantized activations",
             {"quantization_type", "range_calibration", "schedule_offset"});
-  technique("sparse_pruning", "pruning", {"schedule_offset", "schedule_offset_end", "schedule_offset_stride", "method",
-                                          "dense_ratio", "block_pattern", "excluded_modules"});
+  technique("sparse_pruning", "pruning",
+            {"schedule_offset", "schedule_offset_end", "schedule_offset_stride", "method", "dense_ratio",
+             "block_pattern", "excluded_modules"});
   for (const char* name : {"row_pruning", "head_pruning", "channel_pruning"})
     technique(name, "pruning", {"schedule_offset", "method", "num_heads"});
   declare_switched(compression, "layer_reduction", "a student with fewer layers",
@@ -38,7 +39,8 @@ void declare_monitors(Section& job) {
   declare_switched(job, "csv_monitor", "CSV files; metrics.jsonl holds every step", paths);
   declare_switched(job, "wandb", "Weights & Biases; metrics.jsonl holds every step", {"group", "team", "project"});
   declare_switched(job, "comet", "Comet; metrics.jsonl holds every step",
-                   {"samples_log_interval", "project", "workspace", "api_key", "experiment_name", "experiment_key", "online", "mode"});
+                   {"samples_log_interval", "project", "workspace", "api_key", "experiment_name", "experiment_key",
+                    "online", "mode"});
   declare_switched(job, "flops_profiler", "a table of each module's operations",
                    {"profile_step", "module_depth", "top_modules", "detailed", "output_file", "recompute_fwd_factor"});
   declare_switched(job, "comms_logger", "a log of every collective; metrics.jsonl holds each step's bytes by operation",
@@ -63,31 +65,39 @@ void declare_others(Section& job) {
   Section& types = job.section("data_types", "");
   types.not_yet("grad_accum_dtype", "fp32", "sums of gradients in another precision than float32");
   Section& aio = job.section("aio", "Asynchronous reads and writes of the disk.");
-  for (const char* key : {"block_size", "queue_depth", "intra_op_parallelism", "single_submit", "overlap_events", "use_gds"})
+  for (const char* key :
+       {"block_size", "queue_depth", "intra_op_parallelism", "single_submit", "overlap_events", "use_gds"})
     aio.no_effect(key, nullptr, "nothing is offloaded to disk");
 
-  declare_switched(job, "elasticity", "batch sizes chosen for a range of ranks; a fixed train_batch_size already gives the same "
-                                      "numbers on any number of ranks that divides its micro-batches",
-                   {"max_train_batch_size", "micro_batch_sizes", "min_gpus", "max_gpus", "min_time", "version", "prefer_larger_batch",
-                    "ignore_non_elastic_batch_info", "num_gpus_per_node", "model_parallel_size"});
+  declare_switched(
+      job, "elasticity",
+      "batch sizes chosen for a range of ranks; a fixed train_batch_size already gives the same "
+      "numbers on any number of ranks that divides its micro-batches",
+      {"max_train_batch_size", "micro_batch_sizes", "min_gpus", "max_gpus", "min_time", "version",
+       "prefer_larger_batch", "ignore_non_elastic_batch_info", "num_gpus_per_node", "model_parallel_size"});
   declare_switched(job, "amp", "NVIDIA Apex; fp16 and bf16 are mixed precision here", {"opt_level", "loss_scale"});
   declare_switched(job, "torch_autocast", "PyTorch's autocast; fp16 and bf16 are mixed precision here",
                    {"dtype", "lower_precision_safe_modules"});
-  declare_switched(job, "autotuning", "the search for a configuration",
-                   {"results_dir", "exps_dir", "overwrite", "fast", "metric", "start_profile_step", "end_profile_step", "tuner_type",
-                    "tuner_early_stopping", "tuner_num_trials", "arg_mappings", "max_train_batch_size", "mp_size", "model_info"});
+  declare_switched(
+      job, "autotuning", "the search for a configuration",
+      {"results_dir", "exps_dir", "overwrite", "fast", "metric", "start_profile_step", "end_profile_step", "tuner_type",
+       "tuner_early_stopping", "tuner_num_trials", "arg_mappings", "max_train_batch_size", "mp_size", "model_info"});
   declare_switched(job, "curriculum_learning", "sequences that grow during training",
                    {"curriculum_type", "min_difficulty", "max_difficulty", "schedule_type", "schedule_config"});
-  declare_switched(job, "data_efficiency", "sampling by difficulty, dropping of tokens", {"seed", "data_sampling", "data_routing"});
+  declare_switched(job, "data_efficiency", "sampling by difficulty, dropping of tokens",
+                   {"seed", "data_sampling", "data_routing"});
   declare_switched(job, "progressive_layer_drop", "layers left out at random", {"theta", "gamma"});
   declare_switched(job, "eigenvalue", "eigenvalues of the loss",
                    {"verbose", "max_iter", "tol", "stability", "gas_boundary_resolution", "layer_name", "layer_num"});
   declare_switched(job, "quantize_training", "mixture of quantization",
-                   {"quantize_verbose", "quantizer_kernel", "quantize_type", "quantize_bits", "quantize_schedule", "quantize_groups", "fp16_mixed_quantize"});
-  declare_switched(job, "hybrid_engine", "generation between training steps",
-                   {"max_out_tokens", "inference_tp_size", "release_inference_cache", "pin_parameters", "tp_gather_partition_size"});
-  declare_switched(job, "nebula", "the Nebula service", {"persistent_storage_path", "persistent_time_interval", "num_of_version_in_retention",
-                                                         "enable_nebula_load", "load_path"});
+                   {"quantize_verbose", "quantizer_kernel", "quantize_type", "quantize_bits", "quantize_schedule",
+                    "quantize_groups", "fp16_mixed_quantize"});
+  declare_switched(
+      job, "hybrid_engine", "generation between training steps",
+      {"max_out_tokens", "inference_tp_size", "release_inference_cache", "pin_parameters", "tp_gather_partition_size"});
+  declare_switched(job, "nebula", "the Nebula service",
+                   {"persistent_storage_path", "persistent_time_interval", "num_of_version_in_retention",
+                    "enable_nebula_load", "load_path"});
   job.not_yet("sparse_gradients", false, "sparse gradients of embeddings");
   job.not_yet("sparse_attention", nullptr, "sparse attention");
   job.not_yet("pipeline", nullptr, "stages of a pipeline");

@@ -78,22 +78,27 @@ Job::Job(const JobText& text) {
 }
 
 void Job::declare() {
-  root_.key("model", model).required().about(
-      "A Hugging Face `config.json`: its path (or its folder's), or the object itself. Architectures: `gpt2`, `llama`.");
+  root_.key("model", model)
+      .required()
+      .about(
+          "A Hugging Face `config.json`: its path (or its folder's), or the object itself. Architectures: `gpt2`, "
+          "`llama`.");
   data.declare(root_.section("data", "Paths are relative to the directory in which the program is started."));
   train.declare(root_);
   optimizer.declare(root_.section("optimizer", "The update of the parameters, done by the owner of each in float32."));
   scheduler.declare(root_.section("scheduler", "The learning rate as a function of the updates done."));
   amp.declare(root_);
   zero.declare(root_.section("zero_optimization",
-                             "What is divided among the ranks (Rajbhandari et al. 2020). Changes no number: any stage resumes from any other."));
+                             "What is divided among the ranks (Rajbhandari et al. 2020). Changes no number: any stage "
+                             "resumes from any other."));
   checkpoint.declare(root_.section("checkpoint", "Where and how often the run is saved."));
   device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
   declare_deepspeed_keys(root_);
 }
 
 void Job::read_model(const JobText& text) {
-  ensure(Exit::job_file, model.is_object(), text.model_source.file, ": ", text.model_path.empty() ? "the configuration" : "\"model\"",
+  ensure(Exit::job_file, model.is_object(), text.model_source.file, ": ",
+         text.model_path.empty() ? "the configuration" : "\"model\"",
          " must be a Hugging Face configuration, { ... }, or the path of one, found ", json_excerpt(model));
   model_config = tranche::make_model(model, text.model_source, text.model_path, train.seed)->config();
   model = model_config.settings;
@@ -101,9 +106,11 @@ void Job::read_model(const JobText& text) {
 
 void Job::complete(const JobText& text) {
   ensure(Exit::job_file, data.sequence_length <= model_config.positions, root_.place_of("data.sequence_length"),
-         "\"data.sequence_length\" is ", data.sequence_length, ", longer than the model's ", model_config.positions, " positions");
-  ensure(Exit::job_file, train.reduction_block == 1 || zero.stage < 2, root_.place_of("reduction_block"), "\"reduction_block\" is ",
-         train.reduction_block, ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
+         "\"data.sequence_length\" is ", data.sequence_length, ", longer than the model's ", model_config.positions,
+         " positions");
+  ensure(Exit::job_file, train.reduction_block == 1 || zero.stage < 2, root_.place_of("reduction_block"),
+         "\"reduction_block\" is ", train.reduction_block,
+         ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
          zero.stage);
   if (scheduler.has_total() && !scheduler.total) {
     scheduler.total = train.steps;
@@ -118,7 +125,7 @@ void Job::complete(const JobText& text) {
 }
 
 void Job::settle(std::size_t ranks) {
-  batch = plan_batch(train, ranks);
+  batch = plan_batch(train, ranks, root_.place_of("train_batch_size"));
   const std::string derivation = str(batch.deal.micro_batches, " micro-batches of ", batch.micro_batch_size);
   if (!train.train_batch_size) root_.derived("train_batch_size", derivation);
   if (!train.micro_batch_size) root_.derived("train_micro_batch_size_per_gpu", derivation);
@@ -128,7 +135,8 @@ void Job::settle(std::size_t ranks) {
 
 void Job::resume(std::size_t ranks, const Json& stored, const std::string& checkpoint_name) {
   const std::string another = first_difference(member_of(stored, "model"), model);
-  ensure(Exit::checkpoint, another.empty(), checkpoint_name, " is a checkpoint of another model: ", another, " in this job");
+  ensure(Exit::checkpoint, another.empty(), checkpoint_name, " is a checkpoint of another model: ", another,
+         " in this job");
   if (!train.train_batch_size || !train.micro_batch_size) {
     for (auto [value, key] : {std::pair{&train.train_batch_size, "train_batch_size"},
                               std::pair{&train.micro_batch_size, "train_micro_batch_size_per_gpu"}})
@@ -136,7 +144,7 @@ void Job::resume(std::size_t ranks, const Json& stored, const std::string& check
         *value = member<std::size_t>(stored, key, checkpoint_name, Exit::checkpoint);
         root_.derived(key, "the checkpoint");
       }
-    train.accumulation.reset();              // fixed M at the first start; now M is known
+    train.accumulation.reset();  // fixed M at the first start; now M is known
   }
   settle(ranks);
   const std::vector<std::string> differences = root_.differences(stored);
@@ -153,7 +161,7 @@ std::unique_ptr<Model> Job::make_model() const {
 
 Json Job::effective() const {
   Json values = root_.values();
-  values.erase("gradient_accumulation_steps");   // follows from the number of ranks
+  values.erase("gradient_accumulation_steps");  // follows from the number of ranks
   return values;
 }
 

@@ -24,14 +24,14 @@ namespace tranche {
 
 // A job file as text says it, with the command line's changes, and where each part of it stands.
 struct JobText {
-  Json json;                                 // "model" is the model's object, also where the file names another file
+  Json json;  // "model" is the model's object, also where the file names another file
   Source source;
   Source model_source;
-  std::string model_path;                    // where the model's object stands in model_source: "model", or "" for a file
+  std::string model_path;  // where the model's object stands in model_source: "model", or "" for a file
 };
 
-// overrides: "a.b=c", as --set gives them, the last one of a key wins. Throws Exit::job_file for files that cannot be read
-// or are no JSON, and Exit::usage for an override without '='.
+// overrides: "a.b=c", as --set gives them, the last one of a key wins. Throws Exit::job_file for files that cannot be
+// read or are no JSON, and Exit::usage for an override without '='.
 JobText read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 // The same for what Job::effective said earlier; `name` is for messages.
 JobText stored_job(const Json& effective, const std::string& name, const std::vector<std::string>& overrides);
@@ -41,13 +41,13 @@ class Job {
  public:
   // The defaults, for the reference page.
   Job();
-  // Throws Exit::job_file, naming file and line or the --set, for whatever cannot be: an unknown key, a value of the wrong
-  // type or out of range, a model that does not exist, a sequence longer than its positions, a combination.
+  // Throws Exit::job_file, naming file and line or the --set, for whatever cannot be: an unknown key, a value of the
+  // wrong type or out of range, a model that does not exist, a sequence longer than its positions, a combination.
   explicit Job(const JobText& text);
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
-  Json model;                                // every key of the model's configuration that has an effect
+  Json model;  // every key of the model's configuration that has an effect
   ModelConfig model_config;
   DataConfig data;
   TrainConfig train;
@@ -63,9 +63,9 @@ class Job {
 
   // Deals the batch out to `ranks`. Throws Exit::job_file if that does not go.
   void settle(std::size_t ranks);
-  // The same for a run that goes on from a checkpoint: what the number of ranks fixed at the first start stays. `stored` is
-  // what effective() said then, `checkpoint` names it. Throws Exit::checkpoint if a key that changes the numbers has
-  // another value now, or the model is another.
+  // The same for a run that goes on from a checkpoint: what the number of ranks fixed at the first start stays.
+  // `stored` is what effective() said then, `checkpoint` names it. Throws Exit::checkpoint if a key that changes the
+  // numbers has another value now, or the model is another.
   void resume(std::size_t ranks, const Json& stored, const std::string& checkpoint);
 
   std::unique_ptr<Model> make_model() const;
@@ -90,7 +90,8 @@ class Job {
   Section root_;
 };
 
-// The first key in which two effective jobs differ, with both values: "\"steps\" is 10 and 20"; empty if they are equal.
+// The first key in which two effective jobs differ, with both values: "\"steps\" is 10 and 20"; empty if they are
+// equal.
 std::string first_difference(const Json& a, const Json& b);
 
 }  // namespace tranche

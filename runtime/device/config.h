@@ -12,7 +12,7 @@ class Section;
 struct DeviceConfig {
   DeviceType type = DeviceType::cpu;
   std::size_t memory = 0;   // bytes a rank may hold; 0: no limit but the machine's
-  std::size_t threads = 0;  // that compute, for each rank; 0: the host's cores over its ranks
+  std::size_t threads = 0;  // that compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores over its ranks
 
   std::size_t capacity() const { return memory == 0 ? Device::unlimited : memory; }
   void declare(Section& device);

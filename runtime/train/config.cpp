@@ -69,7 +69,7 @@ std::string ranks_that_divide(std::size_t blocks) {
 
 }  // namespace
 
-BatchPlan plan_batch(const TrainConfig& config, std::size_t ranks) {
+BatchPlan plan_batch(const TrainConfig& config, std::size_t ranks, const std::string& place) {
   const std::optional<std::size_t>&total = config.train_batch_size, &micro = config.micro_batch_size,
         &accumulation = config.accumulation;
   ensure(Exit::job_file, total || micro,
@@ -80,26 +80,27 @@ BatchPlan plan_batch(const TrainConfig& config, std::size_t ranks) {
   if (micro) {
     plan.micro_batch_size = *micro;
     if (total) {
-      ensure(Exit::job_file, *total % *micro == 0, "\"train_batch_size\", ", *total, ", is not a multiple of ",
+      ensure(Exit::job_file, *total % *micro == 0, place, "\"train_batch_size\", ", *total, ", is not a multiple of ",
              "\"train_micro_batch_size_per_gpu\", ", *micro);
       plan.deal.micro_batches = *total / *micro;
-      ensure(Exit::job_file, !accumulation || *total == *micro * *accumulation * ranks, "\"train_batch_size\" is ",
-             *total, ", but \"train_micro_batch_size_per_gpu\" ", *micro, " x \"gradient_accumulation_steps\" ",
-             accumulation.value_or(0), " x ", ranks, " ranks is ", *micro * accumulation.value_or(0) * ranks,
+      ensure(Exit::job_file, !accumulation || *total == *micro * *accumulation * ranks, place,
+             "\"train_batch_size\" is ", *total, ", but \"train_micro_batch_size_per_gpu\" ", *micro,
+             " x \"gradient_accumulation_steps\" ", accumulation.value_or(0), " x ", ranks, " ranks is ",
+             *micro * accumulation.value_or(0) * ranks,
              "; leave out gradient_accumulation_steps, which follows from the others");
     }
   } else {
-    ensure(Exit::job_file, *total % plan.deal.micro_batches == 0, "\"train_batch_size\", ", *total,
+    ensure(Exit::job_file, *total % plan.deal.micro_batches == 0, place, "\"train_batch_size\", ", *total,
            ", is not a multiple of ", ranks, " ranks",
            accumulation ? str(" x \"gradient_accumulation_steps\" ", *accumulation) : "",
            "; give \"train_micro_batch_size_per_gpu\"");
     plan.micro_batch_size = *total / plan.deal.micro_batches;
   }
   const std::size_t micro_batches = plan.deal.micro_batches, block = config.reduction_block;
-  ensure(Exit::job_file, micro_batches % block == 0, "the ", micro_batches,
+  ensure(Exit::job_file, micro_batches % block == 0, place, "the ", micro_batches,
          " micro-batches of a step are not a multiple of ", "\"reduction_block\", ", block);
-  ensure(Exit::job_file, micro_batches % (ranks * block) == 0, "the ", micro_batches, " micro-batches of a step (",
-         plan.samples(), " samples, ", plan.micro_batch_size, " at a time",
+  ensure(Exit::job_file, micro_batches % (ranks * block) == 0, place, "the ", micro_batches,
+         " micro-batches of a step (", plan.samples(), " samples, ", plan.micro_batch_size, " at a time",
          block > 1 ? str(", in blocks of ", block) : "", ") cannot be dealt out equally to ", ranks,
          " ranks; numbers of ranks that work: ", ranks_that_divide(micro_batches / block));
   return plan;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "runtime/train/deal.h"
 
@@ -34,7 +35,7 @@ struct BatchPlan {
 
 // From whichever of DeepSpeed's three keys are given (any two give the third; one alone: accumulation is 1).
 // Throws Exit::job_file if they contradict one another, or if M cannot be dealt out to `ranks`: then the message lists
-// the numbers of ranks that can.
-BatchPlan plan_batch(const TrainConfig& config, std::size_t ranks);
+// the numbers of ranks that can. `place` is how messages begin: "job.json: ".
+BatchPlan plan_batch(const TrainConfig& config, std::size_t ranks, const std::string& place = "");
 
 }  // namespace tranche

@@ -1,0 +1,27 @@
+#include "launcher/commands/commands.h"
+
+#include <CLI/CLI.hpp>
+
+namespace tranche {
+
+void JobOptions::add(CLI::App& command) {
+  command.add_option("job", file, "job file (JSON with comments; docs/job-file.md)")->required()->type_name("FILE");
+  command.add_option("--set", overrides, "override a key of the job file; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_commands(CLI::App& app, Chosen& chosen) {
+  app.description("Tranche trains models that do not fit on one rank.");
+  app.footer("Under MPI: mpirun -np 4 tranche train job.json. Exit codes are listed in docs/errors.md.");
+  app.require_subcommand(1);
+  add_tokenize(app, chosen);
+  add_train(app, chosen);
+  add_evaluate(app, chosen);
+  add_generate(app, chosen);
+  add_config(app, chosen);
+  add_checkpoint(app, chosen);
+  add_version(app, chosen);
+}
+
+}  // namespace tranche

@@ -1,0 +1,38 @@
+// What the program can do: one file for each command. `add_x` declares the command and its options; what `chosen` is
+// set to then does the work and gives the exit code. Errors leave as exceptions; main prints them.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/error.h"
+
+namespace CLI {
+class App;
+}
+
+namespace tranche {
+
+using Chosen = std::function<Exit()>;  // empty: no command was given
+
+void add_tokenize(CLI::App& app, Chosen& chosen);
+void add_train(CLI::App& app, Chosen& chosen);
+void add_evaluate(CLI::App& app, Chosen& chosen);
+void add_generate(CLI::App& app, Chosen& chosen);
+void add_config(CLI::App& app, Chosen& chosen);
+void add_checkpoint(CLI::App& app, Chosen& chosen);
+void add_version(CLI::App& app, Chosen& chosen);
+
+// Declares the program: its help, and all commands.
+void add_commands(CLI::App& app, Chosen& chosen);
+
+// A job file and what the command line changes in it.
+struct JobOptions {
+  std::string file;
+  std::vector<std::string> overrides;
+
+  void add(CLI::App& command);  // JOB and --set
+};
+
+}  // namespace tranche
