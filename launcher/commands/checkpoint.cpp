@@ -1,16 +1,35 @@
 // tranche checkpoint inspect|verify|digest: what a checkpoint holds, whether it is whole, and its logical state as one
 // hash.
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
 #include <memory>
 
 #include "launcher/commands/commands.h"
+#include "runtime/checkpoint/digest.h"
+#include "runtime/checkpoint/directory.h"
+#include "runtime/checkpoint/verify.h"
 
 namespace tranche {
 namespace {
 
-Exit inspect(const std::string&) { fail(Exit::internal, "checkpoint inspect is not assembled yet"); }
-Exit verify(const std::string&) { fail(Exit::internal, "checkpoint verify is not assembled yet"); }
-Exit digest(const std::string&) { fail(Exit::internal, "checkpoint digest is not assembled yet"); }
+Exit inspect(const std::string& path) {
+  std::cout << checkpoint::inspect(checkpoint::resolve(path));
+  return Exit::success;
+}
+
+Exit verify(const std::string& path) {
+  const std::filesystem::path folder = checkpoint::resolve(path);
+  const std::vector<checkpoint::Damage> damages = checkpoint::verify(folder);
+  ensure(Exit::checkpoint, damages.empty(), folder.string(), " is damaged: ", text_of(damages));
+  std::cout << folder.string() << ": every byte is as it was written\n";
+  return Exit::success;
+}
+
+Exit digest(const std::string& path) {
+  std::cout << checkpoint::digest(checkpoint::resolve(path)) << "\n";
+  return Exit::success;
+}
 
 void add(CLI::App& parent, Chosen& chosen, const std::string& name, const std::string& about,
          Exit (*run)(const std::string&)) {

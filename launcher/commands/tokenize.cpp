@@ -1,8 +1,15 @@
 // tranche tokenize: text files become one token file.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
 #include <memory>
 
 #include "launcher/commands/commands.h"
+#include "runtime/data/token_file.h"
+#include "runtime/data/tokenize_files.h"
+#include "runtime/data/tokenizer.h"
 
 namespace tranche {
 namespace {
@@ -12,7 +19,21 @@ struct Options {
   std::vector<std::string> inputs;
 };
 
-Exit run(const Options&) { fail(Exit::internal, "tokenize is not assembled yet"); }
+Exit run(const Options& options) {
+  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(options.tokenizer);
+  const std::vector<std::filesystem::path> inputs{options.inputs.begin(), options.inputs.end()};
+  const bool watched = ::isatty(STDERR_FILENO) == 1;
+  const auto show = [](const TokenizeProgress& progress) {
+    std::cerr << "\r" << progress.tokens << " tokens, "
+              << 100 * progress.bytes_read / std::max<std::uint64_t>(progress.bytes_in_all, 1) << " % " << std::flush;
+  };
+  const TokenizeProgress done = tokenize_files(*tokenizer, inputs, options.output,
+                                               watched ? show : std::function<void(const TokenizeProgress&)>{});
+  if (watched) std::cerr << "\r\033[K";
+  std::cout << options.output << ": " << done.tokens << " tokens from " << done.bytes_read << " bytes, "
+            << tokenizer->identity() << "\n";
+  return Exit::success;
+}
 
 }  // namespace
 

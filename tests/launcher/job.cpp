@@ -48,7 +48,8 @@ class Jobs : public ::testing::Test {
 };
 
 TEST_F(Jobs, ReachTheFoldersThatUseThem) {
-  const auto read = job(small_job, {"zero_optimization.stage=3", "fp16.enabled=true", "device.memory=1GiB", "checkpoint.keep=3"});
+  const auto read =
+      job(small_job, {"zero_optimization.stage=3", "fp16.enabled=true", "device.memory=1GiB", "checkpoint.keep=3"});
   EXPECT_EQ(read->data.train, "train.h5");
   EXPECT_EQ(read->zero.stage, 3u);
   EXPECT_TRUE(read->zero.overlap());
@@ -87,10 +88,12 @@ TEST_F(Jobs, MicroBatchesAreDealtOutToAnyNumberOfRanksThatDividesThem) {
     EXPECT_EQ(read->batch.deal.micro_batches, 12u);
     EXPECT_EQ(read->batch.accumulation(), 12 / ranks);
   }
-  EXPECT_EQ(refusal({}, 5),
-            "job.json:5: the 12 micro-batches of a step (24 samples, 2 at a time) cannot be dealt out equally to 5 ranks; "
-            "numbers of ranks that work: 1, 2, 3, 4, 6, 12");
-  EXPECT_THAT(refusal({"reduction_block=3"}, 3), HasSubstr("in blocks of 3) cannot be dealt out equally to 3 ranks; numbers of ranks that work: 1, 2, 4"));
+  EXPECT_EQ(
+      refusal({}, 5),
+      "job.json:5: the 12 micro-batches of a step (24 samples, 2 at a time) cannot be dealt out equally to 5 ranks; "
+      "numbers of ranks that work: 1, 2, 3, 4, 6, 12");
+  EXPECT_THAT(refusal({"reduction_block=3"}, 3),
+              HasSubstr("in blocks of 3) cannot be dealt out equally to 3 ranks; numbers of ranks that work: 1, 2, 4"));
 }
 
 TEST_F(Jobs, TwoOfDeepSpeedsThreeBatchKeysGiveTheThird) {
@@ -98,9 +101,10 @@ TEST_F(Jobs, TwoOfDeepSpeedsThreeBatchKeysGiveTheThird) {
     std::string total, micro, accumulation;
     std::size_t ranks, want_micro, want_micro_batches;
   };
-  for (const Case& each : {Case{"24", "2", "null", 3, 2, 12}, Case{"24", "null", "2", 3, 4, 6}, Case{"null", "2", "4", 3, 2, 12},
-                           Case{"24", "null", "null", 3, 8, 3}, Case{"null", "5", "null", 3, 5, 3}, Case{"24", "2", "4", 3, 2, 12},
-                           Case{"auto", "2", "auto", 1, 2, 1}}) {
+  for (const Case& each :
+       {Case{"24", "2", "null", 3, 2, 12}, Case{"24", "null", "2", 3, 4, 6}, Case{"null", "2", "4", 3, 2, 12},
+        Case{"24", "null", "null", 3, 8, 3}, Case{"null", "5", "null", 3, 5, 3}, Case{"24", "2", "4", 3, 2, 12},
+        Case{"auto", "2", "auto", 1, 2, 1}}) {
     const auto read = job(small_job, {"train_batch_size=" + each.total, "train_micro_batch_size_per_gpu=" + each.micro,
                                       "gradient_accumulation_steps=" + each.accumulation});
     read->settle(each.ranks);
@@ -111,12 +115,16 @@ TEST_F(Jobs, TwoOfDeepSpeedsThreeBatchKeysGiveTheThird) {
 }
 
 TEST_F(Jobs, BatchKeysThatContradictOneAnotherAreRefused) {
-  EXPECT_THAT(refusal({"gradient_accumulation_steps=4"}, 2), HasSubstr("2 x \"gradient_accumulation_steps\" 4 x 2 ranks is 16; leave out"));
-  EXPECT_THAT(refusal({"train_micro_batch_size_per_gpu=5"}), HasSubstr("\"train_batch_size\", 24, is not a multiple of"));
+  EXPECT_THAT(refusal({"gradient_accumulation_steps=4"}, 2),
+              HasSubstr("2 x \"gradient_accumulation_steps\" 4 x 2 ranks is 16; leave out"));
+  EXPECT_THAT(refusal({"train_micro_batch_size_per_gpu=5"}),
+              HasSubstr("\"train_batch_size\", 24, is not a multiple of"));
   EXPECT_THAT(refusal({"train_micro_batch_size_per_gpu=null"}, 5), HasSubstr("is not a multiple of 5 ranks"));
-  EXPECT_THAT(refusal({"train_micro_batch_size_per_gpu=null", "train_batch_size=null"}), HasSubstr("\"train_batch_size\" is missing"));
+  EXPECT_THAT(refusal({"train_micro_batch_size_per_gpu=null", "train_batch_size=null"}),
+              HasSubstr("\"train_batch_size\" is missing"));
   EXPECT_THAT(refusal({"reduction_block=5"}), HasSubstr("not a multiple of \"reduction_block\", 5"));
-  EXPECT_THAT(refusal({"reduction_block=2", "zero_optimization.stage=2"}), HasSubstr("\"zero_optimization.stage\" must be 0 or 1, found 2"));
+  EXPECT_THAT(refusal({"reduction_block=2", "zero_optimization.stage=2"}),
+              HasSubstr("\"zero_optimization.stage\" must be 0 or 1, found 2"));
 }
 
 // ---- Bad input -----------------------------------------------------------------------------------------------------
@@ -131,56 +139,69 @@ TEST_F(Jobs, OneMessageSaysWhatIsWrongAndWhere) {
   EXPECT_EQ(from("\"sequence_length\"", "\"seqence_length\""),
             "job.json:3: unknown key \"data.seqence_length\"; did you mean \"data.sequence_length\"?");
   EXPECT_EQ(from("\"lr\"", "\"learning_rate\""),
-            "job.json:6: unknown key \"optimizer.params.learning_rate\"; \"optimizer.params\" has lr, betas, eps, weight_decay, "
+            "job.json:6: unknown key \"optimizer.params.learning_rate\"; \"optimizer.params\" has lr, betas, eps, "
+            "weight_decay, "
             "bias_correction, amsgrad, fused, foreach, capturable, torch_adam, fp32_optimizer_states and adam_w_mode");
-  EXPECT_EQ(from("\"n_layer\"", "\"n_layers\""), "job.json:2: unknown key \"model.n_layers\"; did you mean \"model.n_layer\"?");
+  EXPECT_EQ(from("\"n_layer\"", "\"n_layers\""),
+            "job.json:2: unknown key \"model.n_layers\"; did you mean \"model.n_layer\"?");
   EXPECT_THAT(from("gpt2", "gpt5"), HasSubstr("\"gpt5\""));
-  EXPECT_EQ(from("\"steps\": 20,", "\"steps\": 20"), "job.json:5:20: not valid JSON: syntax error while parsing object - "
-                                                     "unexpected string literal; expected '}'");
-  EXPECT_EQ(from("\"steps\": 20,", ""), "job.json: \"steps\" is missing: Training steps in all; a resumed run goes on to this many.");
+  EXPECT_EQ(from("\"steps\": 20,", "\"steps\": 20"),
+            "job.json:5:20: not valid JSON: syntax error while parsing object - "
+            "unexpected string literal; expected '}'");
+  EXPECT_EQ(from("\"steps\": 20,", ""),
+            "job.json: \"steps\" is missing: Training steps in all; a resumed run goes on to this many.");
   EXPECT_EQ(from("\"sequence_length\": 32", "\"sequence_length\": 65"),
             "job.json:3: \"data.sequence_length\" is 65, longer than the model's 64 positions");
-  EXPECT_EQ(from("AdamW", "Lion"), "job.json:6: \"optimizer.type\" must be \"AdamW\" or \"Adam\" or \"SGD\", found \"Lion\"");
+  EXPECT_EQ(from("AdamW", "Lion"),
+            "job.json:6: \"optimizer.type\" must be \"AdamW\" or \"Adam\" or \"SGD\", found \"Lion\"");
   EXPECT_THAT(from("\"n_head\": 2", "\"n_head\": 3"), HasSubstr("is not a multiple of \"n_head\", 3"));
 }
 
 TEST_F(Jobs, CombinationsThatCannotBeAreRefused) {
-  EXPECT_THAT(refusal({"fp16.enabled=true", "bf16.enabled=true"}), HasSubstr("\"bf16.enabled\" has no effect unless `fp16.enabled` is false"));
-  EXPECT_THAT(refusal({"fp16.semantics=torch", "fp16.hysteresis=3"}), HasSubstr("\"fp16.hysteresis\" has no effect unless `semantics` is \"deepspeed\""));
+  EXPECT_THAT(refusal({"fp16.enabled=true", "bf16.enabled=true"}),
+              HasSubstr("\"bf16.enabled\" has no effect unless `fp16.enabled` is false"));
+  EXPECT_THAT(refusal({"fp16.semantics=torch", "fp16.hysteresis=3"}),
+              HasSubstr("\"fp16.hysteresis\" has no effect unless `semantics` is \"deepspeed\""));
   EXPECT_THAT(refusal({"fp16.growth_interval=3"}), HasSubstr("has no effect unless `semantics` is \"torch\""));
-  EXPECT_THAT(refusal({"optimizer.type=SGD", "optimizer.params.betas=[0.9,0.9]"}), HasSubstr("unknown key \"optimizer.params.betas\""));
-  EXPECT_THAT(refusal({"scheduler.params.warmup_num_steps=5"}), HasSubstr("\"scheduler.params\" has no effect unless `type` is \"LRRangeTest\" or"));
-  EXPECT_THAT(refusal({"scheduler.type=WarmupCosineLR", "scheduler.params.warmup_num_steps=20"}), HasSubstr("total_num_steps is 20"));
+  EXPECT_THAT(refusal({"optimizer.type=SGD", "optimizer.params.betas=[0.9,0.9]"}),
+              HasSubstr("unknown key \"optimizer.params.betas\""));
+  EXPECT_THAT(refusal({"scheduler.params.warmup_num_steps=5"}),
+              HasSubstr("\"scheduler.params\" has no effect unless `type` is \"LRRangeTest\" or"));
+  EXPECT_THAT(refusal({"scheduler.type=WarmupCosineLR", "scheduler.params.warmup_num_steps=20"}),
+              HasSubstr("total_num_steps is 20"));
   EXPECT_THAT(refusal({"scheduler.type=OneCycle"}), HasSubstr("\"scheduler.params.cycle_min_lr\" is missing"));
 }
 
 TEST_F(Jobs, WhatIsNotHereYetIsRefusedWhenItIsSwitchedOnAndOnlyThen) {
-  for (const char* on : {"zero_optimization.offload_optimizer.device=cpu", "zero_optimization.offload_param.device=nvme",
-                         "zero_optimization.zero_quantized_weights=true", "zero_optimization.zero_hpz_partition_size=8",
-                         "elasticity.enabled=true", "compression_training.weight_quantization.shared_parameters.enabled=true",
-                         "compression_training.layer_reduction.enabled=true", "activation_checkpointing.cpu_checkpointing=true",
-                         "tensorboard.enabled=true", "flops_profiler.enabled=true", "comms_logger.enabled=true", "amp.enabled=true",
-                         "sparse_attention={\"mode\": \"fixed\"}", "wall_clock_breakdown=true"})
+  for (const char* on :
+       {"zero_optimization.offload_optimizer.device=cpu", "zero_optimization.offload_param.device=nvme",
+        "zero_optimization.zero_quantized_weights=true", "zero_optimization.zero_hpz_partition_size=8",
+        "elasticity.enabled=true", "compression_training.weight_quantization.shared_parameters.enabled=true",
+        "compression_training.layer_reduction.enabled=true", "activation_checkpointing.cpu_checkpointing=true",
+        "tensorboard.enabled=true", "flops_profiler.enabled=true", "comms_logger.enabled=true", "amp.enabled=true",
+        "sparse_attention={\"mode\": \"fixed\"}", "wall_clock_breakdown=true"})
     EXPECT_THAT(refusal({on}), HasSubstr("not supported yet")) << on;
-  for (const char* off : {"zero_optimization.offload_optimizer.device=none", "zero_optimization.offload_param.device=none",
-                          "zero_optimization.offload_optimizer={\"device\": \"none\", \"pin_memory\": true}",
-                          "zero_optimization.zero_quantized_weights=false", "elasticity.enabled=false", "elasticity.max_gpus=100",
-                          "compression_training.weight_quantization.shared_parameters.enabled=false", "flops_profiler.enabled=false",
-                          "sparse_attention=null", "wall_clock_breakdown=false", "zero_optimization.offload_param=null"})
+  for (const char* off :
+       {"zero_optimization.offload_optimizer.device=none", "zero_optimization.offload_param.device=none",
+        "zero_optimization.offload_optimizer={\"device\": \"none\", \"pin_memory\": true}",
+        "zero_optimization.zero_quantized_weights=false", "elasticity.enabled=false", "elasticity.max_gpus=100",
+        "compression_training.weight_quantization.shared_parameters.enabled=false", "flops_profiler.enabled=false",
+        "sparse_attention=null", "wall_clock_breakdown=false", "zero_optimization.offload_param=null"})
     EXPECT_EQ(refusal({off}), "accepted") << off;
 }
 
 // ---- The model -----------------------------------------------------------------------------------------------------
 
 TEST_F(Jobs, TheModelMayBeAFileOrItsFolder) {
-  const std::string config = R"({"model_type": "llama", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+  const std::string config =
+      R"({"model_type": "llama", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "max_position_embeddings": 64})";
   const std::string path = folder.write("config.json", config).string();
   const auto inline_model = job(small_job, {"model=" + config});
   for (const std::string& name : {path, folder.path().string()}) {
     const auto read = job(small_job, {"model=" + name});
     EXPECT_EQ(read->model_config.type, "llama");
-    EXPECT_EQ(read->effective(), inline_model->effective());   // a checkpoint holds the model, not the file's name
+    EXPECT_EQ(read->effective(), inline_model->effective());  // a checkpoint holds the model, not the file's name
   }
   EXPECT_EQ(job(small_job, {"model=" + path, "model.num_hidden_layers=3"})->model_config.layers, 3u);
   EXPECT_EQ(refusal({"model=" + path, "model.num_hiden_layers=3"}),
@@ -194,8 +215,8 @@ TEST_F(Jobs, TheModelMayBeAFileOrItsFolder) {
 // ---- Stored in checkpoints -----------------------------------------------------------------------------------------
 
 TEST_F(Jobs, TheEffectiveJobIsTheSameJob) {
-  const auto first = job(small_job, {"scheduler.type=WarmupCosineLR", "scheduler.params.warmup_num_steps=5", "fp16.enabled=true",
-                                     "zero_optimization.reduce_bucket_size=1000"});
+  const auto first = job(small_job, {"scheduler.type=WarmupCosineLR", "scheduler.params.warmup_num_steps=5",
+                                     "fp16.enabled=true", "zero_optimization.reduce_bucket_size=1000"});
   first->settle(3);
   Job second{stored_job(first->effective(), "manifest.json", {})};
   second.settle(2);
@@ -226,15 +247,24 @@ TEST_F(Jobs, AResumedRunMayChangeWhatChangesNoNumber) {
     }
     return "accepted";
   };
-  for (const Overrides& fine :
-       {Overrides{}, {"steps=30"}, {"zero_optimization.stage=3"}, {"checkpoint.every=5"}, {"data.train=moved.h5"}, {"device.threads=2"},
-        {"activation_checkpointing.enabled=true"}, {"zero_optimization.stage3_prefetch_bucket_size=0"}, {"model.use_cache=true"}})
+  for (const Overrides& fine : {Overrides{},
+                                {"steps=30"},
+                                {"zero_optimization.stage=3"},
+                                {"checkpoint.every=5"},
+                                {"data.train=moved.h5"},
+                                {"device.threads=2"},
+                                {"activation_checkpointing.enabled=true"},
+                                {"zero_optimization.stage3_prefetch_bucket_size=0"},
+                                {"model.use_cache=true"}})
     EXPECT_EQ(resumed(fine), "accepted");
-  for (const char* changed : {"seed=2", "train_batch_size=48", "optimizer.params.lr=2e-3", "fp16.enabled=true", "gradient_clipping=0.5",
-                              "reduction_block=2", "data.sequence_length=16", "optimizer.type=SGD", "scheduler.type=WarmupLR"})
-    EXPECT_THAT(resumed({changed}, 1), HasSubstr("this job changes what runs/job/step-000010 was trained with")) << changed;
+  for (const char* changed :
+       {"seed=2", "train_batch_size=48", "optimizer.params.lr=2e-3", "fp16.enabled=true", "gradient_clipping=0.5",
+        "reduction_block=2", "data.sequence_length=16", "optimizer.type=SGD", "scheduler.type=WarmupLR"})
+    EXPECT_THAT(resumed({changed}, 1), HasSubstr("this job changes what runs/job/step-000010 was trained with"))
+        << changed;
   EXPECT_THAT(resumed({"optimizer.params.lr=2e-3"}), HasSubstr("\"optimizer.params.lr\" was 0.001 and is now 0.002"));
-  EXPECT_THAT(resumed({"model.n_layer=3"}), HasSubstr("is a checkpoint of another model: \"n_layer\" is 2 and 3 in this job"));
+  EXPECT_THAT(resumed({"model.n_layer=3"}),
+              HasSubstr("is a checkpoint of another model: \"n_layer\" is 2 and 3 in this job"));
 }
 
 TEST_F(Jobs, AResumedRunKeepsTheBatchThatTheFirstStartFixed) {
@@ -264,7 +294,8 @@ TEST_F(Jobs, AScheduleThatEndsWithTheRunIsFixedAtItsStart) {
 
 TEST_F(Jobs, TheFirstDifferenceIsNamed) {
   const auto json = [](const char* text) { return parse_json(text, "", Exit::internal); };
-  EXPECT_EQ(first_difference(json(R"({"a": {"b": 1, "c": 2}})"), json(R"({"a": {"b": 1, "c": 3}})")), "\"a.c\" is 2 and 3");
+  EXPECT_EQ(first_difference(json(R"({"a": {"b": 1, "c": 2}})"), json(R"({"a": {"b": 1, "c": 3}})")),
+            "\"a.c\" is 2 and 3");
   EXPECT_EQ(first_difference(json(R"({"a": 1})"), json(R"({"a": 1, "b": 2})")), "\"b\" is null and 2");
   EXPECT_EQ(first_difference(json(R"({"a": 1})"), json(R"({"a": 1.0})")), "");
 }
@@ -274,7 +305,8 @@ TEST_F(Jobs, TheFirstDifferenceIsNamed) {
 TEST(Reference, IsWhatTheProgramPrints) {
   std::stringstream page;
   page << std::ifstream{"docs/job-file.md"}.rdbuf();
-  EXPECT_EQ(page.str(), Job{}.reference()) << "make it again: build/release/tranche config --reference > docs/job-file.md";
+  EXPECT_EQ(page.str(), Job{}.reference())
+      << "make it again: build/release/tranche config --reference > docs/job-file.md";
 }
 
 }  // namespace

@@ -1,0 +1,76 @@
+#include "runtime/train/metrics.h"
+
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include "runtime/base/json.h"
+
+namespace tranche {
+namespace {
+
+Json number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+Json by_name(const std::vector<std::pair<std::string, std::size_t>>& counts) {
+  Json object = Json::object();
+  for (const auto& [name, count] : counts) object[name] = count;
+  return object;
+}
+
+// Of a whole line; nothing if it is not one of ours.
+std::optional<std::size_t> step_of(std::string_view line) {
+  try {
+    return optional_member<std::size_t>(parse_json(line, "", Exit::internal), "step", "", Exit::internal);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// How many bytes of the text are whole lines of steps up to `step`.
+std::size_t kept_bytes(std::string_view text, std::uint64_t step) {
+  std::size_t kept = 0;
+  for (std::size_t end; (end = text.find('\n', kept)) != text.npos; kept = end + 1) {
+    const std::optional<std::size_t> of_line = step_of(text.substr(kept, end - kept));
+    if (!of_line || *of_line > step) break;
+  }
+  return kept;
+}
+
+File open_behind(const std::filesystem::path& path, std::uint64_t step) {
+  if (path.has_parent_path()) create_folder(path.parent_path());
+  if (step == 0 || !std::filesystem::exists(path)) return File::create(path);
+  const std::size_t kept = kept_bytes(read_small_file(path), step);
+  File file = File::open_to_write(path);
+  file.truncate(kept);
+  return file;
+}
+
+}  // namespace
+
+std::string json_line(const StepMetrics& metrics) {
+  Json line;
+  line["step"] = metrics.step;
+  line["loss"] = number(metrics.loss);
+  line["learning_rate"] = number(metrics.learning_rate);
+  line["gradient_norm"] = number(metrics.gradient_norm);
+  line["loss_scale"] = number(metrics.loss_scale);
+  line["skipped"] = metrics.skipped;
+  line["tokens_per_second"] = number(metrics.tokens_per_second);
+  line["peak_bytes"] = by_name(metrics.peak_bytes);
+  line["communicated_bytes"] = by_name(metrics.communicated_bytes);
+  return line.dump();
+}
+
+MetricsFile::MetricsFile(const std::filesystem::path& path, std::uint64_t step)
+    : file_(open_behind(path, step)), size_(file_.size()) {}
+
+void MetricsFile::add(const StepMetrics& metrics) {
+  const std::string line = json_line(metrics) + "\n";
+  file_.write(size_, std::as_bytes(std::span{line}));
+  size_ += line.size();
+}
+
+}  // namespace tranche
