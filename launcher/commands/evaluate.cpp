@@ -1,8 +1,14 @@
 // tranche evaluate: the loss of a job's newest checkpoint on its validation file.
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
 #include <memory>
 
+#include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/ranks.h"
+#include "launcher/session.h"
+#include "runtime/train/evaluate.h"
 
 namespace tranche {
 namespace {
@@ -13,7 +19,35 @@ struct Options {
   std::size_t samples = 0;
 };
 
-Exit run(const Options&) { fail(Exit::internal, "evaluate is not assembled yet"); }
+Exit evaluate_checkpoint(const Options& options, Session& session) {
+  const OpenedCheckpoint opened = open_newest(options.job, options.checkpoint, session);
+  const Job& job = *opened.job;
+  std::unique_ptr<TokenFile> file;
+  together(session.control(), "validation data", [&] {
+    ensure(Exit::job_file, job.data.validation.has_value(), options.job.file,
+           " names no data.validation: add it, or give a token file with --set data.validation=FILE");
+    file = std::make_unique<TokenFile>(*job.data.validation);
+    check_vocabulary(*file, job.model_config);
+  });
+  const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
+  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  Replica replica{job, *world, *device};
+  replica.load_parameters(opened.folder);
+  const Evaluation result = evaluate(replica.model(), replica.objective(), *file, job.batch.micro_batch_size,
+                                     job.data.sequence_length, options.samples, *world, *device);
+  if (session.rank() == 0) {
+    const bool bytes = file->tokenizer().kind == "byte";
+    std::printf("%s: validation loss %.4f nats per %s, perplexity %.3f, %llu tokens\n", opened.folder.string().c_str(),
+                result.loss, bytes ? "byte" : "token", std::exp(result.loss),
+                static_cast<unsigned long long>(result.tokens));
+  }
+  return Exit::success;
+}
+
+Exit run(const Options& options) {
+  Session session;
+  return or_stop_all(session.control(), [&] { return evaluate_checkpoint(options, session); });
+}
 
 }  // namespace
 

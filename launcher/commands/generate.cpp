@@ -1,8 +1,13 @@
 // tranche generate: text that a checkpoint's model goes on with.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
 
+#include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/ranks.h"
+#include "launcher/session.h"
+#include "runtime/models/generate.h"
 
 namespace tranche {
 namespace {
@@ -14,7 +19,48 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
-Exit run(const Options&) { fail(Exit::internal, "generate is not assembled yet"); }
+Exit continue_text(const Options& options, Session& session) {
+  const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
+  const Job& job = *opened.job;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::vector<Token> prompt;
+  together(session.control(), "tokenizer", [&] {
+    tokenizer = make_tokenizer(TokenFile{job.data.train}.tokenizer_definition());
+    prompt = tokenizer->encode(options.prompt);
+    ensure(Exit::usage, !prompt.empty(), "the prompt is empty: give at least one character with --prompt TEXT");
+  });
+  const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
+  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  Replica replica{job, *world, *device};
+  replica.load_parameters(opened.folder);
+
+  // A token's text may be part of a character, so what is printed is the text so far, less what was printed before.
+  std::vector<Token> made = prompt;
+  std::string printed;
+  const auto print = [&] {
+    const std::string text = tokenizer->decode(made);
+    if (session.rank() == 0 && text.starts_with(printed)) std::fwrite(text.data() + printed.size(), 1, text.size() - printed.size(), stdout);
+    std::fflush(stdout);
+    printed = text;
+  };
+  print();
+  const Sampling sampling{.temperature = static_cast<float>(options.temperature), .top_k = options.top_k,
+                          .top_p = static_cast<float>(options.top_p), .seed = options.seed};
+  generate(prompt, options.tokens, job.model_config.positions, sampling, 0, next_logits(replica.model(), *device),
+           [&](Token token) {
+             if (token == tokenizer->end_of_text()) return false;
+             made.push_back(token);
+             print();
+             return true;
+           });
+  if (session.rank() == 0) std::puts("");
+  return Exit::success;
+}
+
+Exit run(const Options& options) {
+  Session session;
+  return or_stop_all(session.control(), [&] { return continue_text(options, session); });
+}
 
 }  // namespace
 

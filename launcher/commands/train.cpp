@@ -1,8 +1,19 @@
 // tranche train: the run that a job file describes.
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
+#include <optional>
 
+#include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/progress.h"
+#include "launcher/ranks.h"
+#include "launcher/session.h"
+#include "launcher/stop.h"
+#include "runtime/base/log.h"
+#include "runtime/train/batches.h"
+#include "runtime/train/loop.h"
+#include "runtime/train/metrics.h"
 
 namespace tranche {
 namespace {
@@ -12,7 +23,112 @@ struct Options {
   bool resume = false;
 };
 
-Exit run(const Options&) { fail(Exit::internal, "train is not assembled yet"); }
+// Everything that can be wrong with a job is said before any memory is taken, once, and with nothing written.
+struct Start {
+  std::unique_ptr<Job> job;
+  std::unique_ptr<TokenFile> tokens;
+  bool resumes = false;
+};
+
+void read_start(const Options& options, std::size_t ranks, Start& start) {
+  start.job = std::make_unique<Job>(read_job(options.job.file, options.job.overrides));
+  const std::filesystem::path directory = start.job->directory();
+  const checkpoint::Newest newest = checkpoint::find_newest_complete(directory);
+  ensure(Exit::checkpoint, options.resume || !newest.folder, directory.string(), " holds ",
+         newest.folder.value_or("").filename().string(),
+         " of an earlier run: go on from it with --resume, or set another checkpoint.directory");
+  start.resumes = options.resume && newest.folder.has_value();
+  if (start.resumes)
+    start.job->resume(ranks, checkpoint::read_manifest(*newest.folder).state.job, newest.folder->string());
+  else
+    start.job->settle(ranks);
+  start.tokens = std::make_unique<TokenFile>(start.job->data.train);
+  check_vocabulary(*start.tokens, start.job->model_config);
+  count_samples(*start.tokens, start.job->data.sequence_length);
+}
+
+// What rank 0 tells of each step, on the terminal and in metrics.jsonl.
+class Teller {
+ public:
+  Teller(const Job& job, const Device& device, const Communicator& world, std::uint64_t first)
+      : job_(job),
+        device_(device),
+        world_(world),
+        file_(job.directory() / "metrics.jsonl", first),
+        progress_(first, job.train.steps, job.train.steps_per_print),
+        step_(first) {}
+
+  void tell(const StepReport& report, double seconds) {
+    const double tokens = static_cast<double>(job_.batch.samples() * job_.data.sequence_length);
+    StepMetrics metrics{.step = ++step_,
+                        .loss = report.loss,
+                        .learning_rate = report.learning_rate,
+                        .gradient_norm = report.norm.value,
+                        .loss_scale = static_cast<double>(report.loss_scale),
+                        .skipped = report.skipped(),
+                        .tokens_per_second = tokens / seconds};
+    for (std::size_t c = 0; c < category_count; ++c) {
+      const auto category = static_cast<Category>(c);
+      metrics.peak_bytes.emplace_back(name_of(category), device_.ledger().peak(category));
+    }
+    for (const auto& [op, traffic] : world_.traffic())
+      metrics.communicated_bytes.emplace_back(op, traffic.bytes - std::exchange(told_[op], traffic.bytes));
+    file_.add(metrics);
+    progress_.step(metrics);
+  }
+  void clear() { progress_.clear(); }
+
+ private:
+  const Job& job_;
+  const Device& device_;
+  const Communicator& world_;
+  MetricsFile file_;
+  Progress progress_;
+  std::uint64_t step_;
+  std::map<std::string_view, std::size_t> told_;
+};
+
+Exit train(const Options& options, Session& session) {
+  Start start;
+  together(session.control(), "job", [&] { read_start(options, session.ranks(), start); });
+  const Job& job = *start.job;
+  check_same_job(job, session.control());
+  for (const std::string& line : job.without_effect()) log::info(line);
+
+  const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
+  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  Assembly assembly{job, *world, *device};
+  if (start.resumes) assembly.load_newest(job.directory());
+  Trainer& trainer = assembly.trainer();
+  const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};
+
+  const bool speaks = session.rank() == 0;
+  std::optional<Teller> teller;
+  if (speaks) {
+    teller.emplace(job, *device, *world, trainer.steps());
+    log::info(str(job.model_config.type, " of ", count_text(static_cast<double>(assembly.replica().model().parameters())),
+                  " parameters, ZeRO stage ", job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks",
+                  " of ", device->pool().threads(), " threads, ", job.batch.deal.micro_batches, " micro-batches a step"));
+  }
+  watch_for_stop();
+  const LoopEnd end = run_loop(trainer, job.train.steps, job.checkpoint.every, *world,
+                               {.batch = [&](std::uint64_t step) { return reader.read(step, session.rank()); },
+                                .report =
+                                    [&](const StepReport& report, double seconds) {
+                                      if (teller) teller->tell(report, seconds);
+                                    },
+                                .save = [&] { assembly.save(); },
+                                .stop = stop_requested});
+  if (teller) teller->clear();
+  if (end == LoopEnd::finished) return Exit::success;
+  log::info(str("stopped after step ", trainer.steps(), ", which is saved: go on with --resume"));
+  return Exit::stopped;
+}
+
+Exit run(const Options& options) {
+  Session session;
+  return or_stop_all(session.control(), [&] { return train(options, session); });
+}
 
 }  // namespace
 

@@ -1,0 +1,146 @@
+#include "launcher/assemble.h"
+
+#include "amp/config.h"
+#include "partition/canonical_sync.h"
+#include "partition/partitioned_store.h"
+#include "runtime/base/log.h"
+#include "runtime/ops/instruction_path.h"
+#include "runtime/ops/reduce.h"
+
+namespace tranche {
+namespace {
+
+std::unique_ptr<ParameterStore> make_store(const Job& job, Communicator& world, Device& device) {
+  const Precision precision = job.amp.precision();
+  if (world.size() == 1 || job.zero.stage == 0)
+    return std::make_unique<ResidentStore>(device, precision, world.size() * ops::block);
+  return std::make_unique<PartitionedStore>(job.zero, precision, world, device);
+}
+
+std::unique_ptr<GradientSync> make_sync(const Job& job, Communicator& world) {
+  if (world.size() == 1) return std::make_unique<LocalSync>(job.train.reduction_block);
+  return std::make_unique<CanonicalSync>(job.zero, job.train.reduction_block, world);
+}
+
+std::unique_ptr<ActivationPolicy> make_activations(const Job& job) {
+  if (job.train.recompute) return std::make_unique<RecomputeActivations>();
+  return std::make_unique<ActivationPolicy>();
+}
+
+checkpoint::UnitLayout layout_of(const Unit& unit) {
+  checkpoint::UnitLayout layout{unit.name(), {}};
+  for (const Parameter* parameter : unit.parameters()) layout.tensors.push_back({parameter->name, parameter->shape});
+  return layout;
+}
+
+const std::string scaler_prefix = "scaler.";
+
+}  // namespace
+
+Replica::Replica(const Job& job, Communicator& world, Device& device)
+    : world_(world),
+      device_(device),
+      model_(job.make_model()),
+      parameters_(make_store(job, world, device)),
+      gradients_(make_sync(job, world)),
+      activations_(make_activations(job)),
+      seams_{*parameters_, *gradients_, weights_, *activations_} {
+  const Doing frame{[] { return std::string{"assembling the model"}; }};
+  for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_, job.train.seed);
+  parameters_->publish();
+}
+
+void Replica::publish() {
+  round_to_working(owned());
+  parameters_->publish();
+}
+
+checkpoint::ModelState Replica::held() const {
+  checkpoint::ModelState state;
+  state.kinds = {"parameters"};
+  for (const Owned& each : owned()) {
+    state.units.push_back(layout_of(*each.unit));
+    state.slices.push_back({{each.first, each.master.span<float>()}});
+  }
+  return state;
+}
+
+checkpoint::Peers Replica::peers() {
+  return {world_.rank(), world_.size(),
+          [this](const std::string& mine) { return world_.gather_text(mine, "checkpoint"); }};
+}
+
+void Replica::load_parameters(const std::filesystem::path& folder) {
+  const Doing frame{[&] { return str("loading ", folder.string()); }};
+  checkpoint::load(folder, held(), peers());
+  publish();
+}
+
+Assembly::Assembly(const Job& job, Communicator& world, Device& device)
+    : job_(job), replica_(job, world, device), alone_(alone()) {
+  // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
+  Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
+  scaler_ = make_scaler(job.amp, replica_.owned(), holders);
+  optimizer_ = make_optimizer(job.optimizer, replica_.owned());
+  const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
+  trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, replica_.objective(),
+                                       *optimizer_, make_schedule(job.scheduler, job.optimizer), world);
+}
+
+checkpoint::ModelState Assembly::held() const {
+  checkpoint::ModelState state = replica_.held();
+  for (const Optimizer::State& kind : optimizer_->states()) {
+    state.kinds.push_back(kind.name);
+    for (const Owned& each : replica_.owned())
+      state.slices[each.unit->index()].push_back({each.first, kind.tensors[each.unit->index()].span<float>()});
+  }
+  return state;
+}
+
+checkpoint::JobState Assembly::job_state() const {
+  checkpoint::JobState state;
+  state.logical = {{"step", trainer_->steps()},
+                   {"updates", trainer_->updates()},
+                   {"seed", job_.train.seed},
+                   {"micro_batches", std::uint64_t{job_.batch.deal.micro_batches}},
+                   {"reduction_block", std::uint64_t{job_.train.reduction_block}},
+                   {"history", trainer_->history().hash()}};
+  for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
+  state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
+                         {"instruction_path", std::string{ops::name_of(ops::instruction_path())}}};
+  state.job = job_.effective();
+  return state;
+}
+
+void Assembly::save() {
+  const Doing frame{[&] { return str("saving step ", trainer_->steps()); }};
+  const checkpoint::Peers peers = replica_.peers();
+  checkpoint::save(job_.directory(), trainer_->steps(), checkpoint::written_by(held(), peers.rank, peers.size),
+                   job_state(), peers, job_.checkpoint.keep);
+}
+
+void Assembly::load_newest(const std::filesystem::path& directory) {
+  const Doing frame{[&] { return str("resuming from ", directory.string()); }};
+  const checkpoint::Resumption resumption = checkpoint::load_newest(directory, held(), replica_.peers());
+  for (const checkpoint::Skipped& each : resumption.skipped)
+    log::warning(str("skipped ", each.folder.string(), ": ", each.reason));
+  ensure(Exit::checkpoint, resumption.found.has_value(), "there is no whole checkpoint in ", directory.string());
+  replica_.publish();
+
+  const checkpoint::JobState& state = resumption.found->manifest.state;
+  NamedNumbers scaler;
+  for (const auto& [name, value] : state.logical)
+    if (name.starts_with(scaler_prefix)) scaler[name.substr(scaler_prefix.size())] = std::get<double>(value);
+  scaler_->restore(scaler);
+  trainer_->restore(checkpoint::get<std::uint64_t>(state.logical, "step"),
+                    checkpoint::get<std::uint64_t>(state.logical, "updates"),
+                    checkpoint::get<std::string>(state.logical, "history"));
+  log::info(str("resuming from ", resumption.found->folder.string()));
+
+  const std::string path = checkpoint::get<std::string>(state.circumstances, "instruction_path");
+  if (path != ops::name_of(ops::instruction_path()))
+    log::warning(str("this checkpoint was written with ", path, " instructions and goes on with ",
+                     ops::name_of(ops::instruction_path()), ": the last bits of matrix products may differ from there on"));
+}
+
+}  // namespace tranche

@@ -1,0 +1,77 @@
+// The composition root: the one place that knows every feature. It puts together what a job file asks for.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "launcher/job.h"
+#include "runtime/checkpoint/checkpoint.h"
+#include "runtime/train/trainer.h"
+
+namespace tranche {
+
+// One rank's share of a model, with initial values: what evaluating and generating need. Stays where it is made.
+class Replica {
+ public:
+  // Collective. job: settled, the same on every rank; it, world and device must outlive the replica.
+  Replica(const Job& job, Communicator& world, Device& device);
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  Model& model() { return *model_; }
+  Device& device() { return device_; }
+  Communicator& world() { return world_; }
+  const std::vector<Owned>& owned() const { return parameters_->owned(); }
+  const Seams& seams() const { return seams_; }
+  const Objective& objective() const { return objective_; }
+
+  // Collective: the parameters of this checkpoint folder, written by any number of ranks at any stage.
+  void load_parameters(const std::filesystem::path& folder);
+  // After masters were changed from outside. Collective.
+  void publish();
+  // For checkpoints: this rank's masters.
+  checkpoint::ModelState held() const;
+  checkpoint::Peers peers();
+
+ private:
+  Communicator& world_;
+  Device& device_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<ParameterStore> parameters_;
+  std::unique_ptr<GradientSync> gradients_;
+  std::unique_ptr<ActivationPolicy> activations_;
+  WeightTransform weights_;
+  Objective objective_;
+  Seams seams_;
+};
+
+// A replica that trains: with gradients, scaler, optimizer, and the state that checkpoints hold.
+class Assembly {
+ public:
+  // Collective; as Replica.
+  Assembly(const Job& job, Communicator& world, Device& device);
+
+  Trainer& trainer() { return *trainer_; }
+  Replica& replica() { return replica_; }
+
+  // Collective: writes the state to job's checkpoint directory as the step that the trainer has reached, and deletes
+  // what checkpoint.keep does not keep. Throws Exit::storage on every rank if any rank could not write.
+  void save();
+  // Collective: continues from the newest whole checkpoint of a directory; logs which newer ones were skipped, and why.
+  // Throws Exit::checkpoint if there is none.
+  void load_newest(const std::filesystem::path& directory);
+
+ private:
+  checkpoint::ModelState held() const;
+  checkpoint::JobState job_state() const;
+
+  const Job& job_;
+  Replica replica_;
+  std::unique_ptr<Communicator> alone_;
+  std::unique_ptr<LossScaler> scaler_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+}  // namespace tranche

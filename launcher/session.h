@@ -1,0 +1,50 @@
+// The rank that this process is, and what the commands that compute need before their own work.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "launcher/commands/commands.h"
+#include "launcher/job.h"
+#include "runtime/comm/mpi.h"
+#include "runtime/data/token_file.h"
+#include "runtime/device/cpu/cpu_device.h"
+
+namespace tranche {
+
+class Session {
+ public:
+  // Joins the ranks that mpirun or srun started; one rank where nothing did. Agrees with them on the instruction path.
+  Session();
+
+  // For agreements, before there is a device of the job's; its buffers count nowhere.
+  Communicator& control() { return *control_; }
+  std::size_t rank() const { return mpi_.rank(); }
+  std::size_t ranks() const { return mpi_.size(); }
+
+  // Threads that a rank computes with: device.threads, else OMP_NUM_THREADS, else its share of the host's cores.
+  std::unique_ptr<CpuDevice> make_device(const DeviceConfig& config) const;
+  // Collective. Training's own communicator: its record holds nothing but the step's collectives.
+  std::unique_ptr<Communicator> make_world(Device& device) { return mpi_.communicator(device); }
+
+ private:
+  MpiSession mpi_;
+  CpuDevice control_device_;
+  std::unique_ptr<Communicator> control_;
+};
+
+// A job and the checkpoint to compute with.
+struct OpenedCheckpoint {
+  std::filesystem::path folder;
+  std::unique_ptr<Job> job;
+};
+// The job file as it is now, and the newest complete checkpoint of `directory`, or that folder if it is one; "": of the
+// job's own directory. Collective.
+OpenedCheckpoint open_newest(const JobOptions& options, const std::string& directory, Session& session);
+// The same of a directory alone: the job is the one that the checkpoint was written by. Collective.
+OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session);
+
+// Throws Exit::data, naming both, if the file's tokens do not fit the model's vocabulary.
+void check_vocabulary(const TokenFile& file, const ModelConfig& model);
+
+}  // namespace tranche

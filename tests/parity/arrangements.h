@@ -1,0 +1,68 @@
+// The settings that a digest must not depend on, and the jobs it is compared for.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "tests/support/small_job.h"
+
+namespace tranche::testing {
+
+inline constexpr std::size_t ranks[] = {1, 2, 3, 4}, stages[] = {0, 1, 2, 3};
+inline constexpr std::size_t buckets[] = {50'000'000, 1000}, threads[] = {1, 2};
+inline constexpr std::size_t steps = 20;
+inline const std::vector<std::size_t> settings{std::size(ranks), std::size(stages), std::size(buckets), 2, std::size(threads)};
+
+inline Arrangement arrangement_of(const std::vector<std::size_t>& row) {
+  return {ranks[row[0]], stages[row[1]], buckets[row[2]], row[3] == 1, threads[row[4]]};
+}
+
+inline std::vector<std::vector<std::size_t>> every_row() {
+  std::vector<std::vector<std::size_t>> rows;
+  std::size_t count = 1;
+  for (const std::size_t each : settings) count *= each;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<std::size_t> row;
+    std::size_t rest = i;
+    for (const std::size_t each : settings) {
+      row.push_back(rest % each);
+      rest /= each;
+    }
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+class Digests : public ::testing::TestWithParam<std::tuple<Numbers, Architecture>> {
+ protected:
+  SmallJob job() const { return {.numbers = std::get<0>(GetParam()), .architecture = std::get<1>(GetParam())}; }
+
+  void expect_equal_over(const std::vector<std::vector<std::size_t>>& rows) {
+    SmallRun run;
+    std::string expected;
+    for (const auto& row : rows) {
+      const Arrangement arrangement = arrangement_of(row);
+      const std::string digest = run.digest_after(steps, job(), arrangement);
+      if (expected.empty()) expected = digest;
+      EXPECT_EQ(digest, expected) << name_of(arrangement);
+      EXPECT_LT(run.last().loss, run.last().first_loss);             // it learns: the digest is not of nothing
+      if (job().numbers == Numbers::float16) {
+        EXPECT_GT(run.last().skipped, 0u);
+      }
+    }
+  }
+};
+
+inline std::string parameters(const ::testing::TestParamInfo<std::tuple<Numbers, Architecture>>& info) {
+  const char* numbers[] = {"float32", "bfloat16", "float16"};
+  const char* architectures[] = {"gpt2", "llama"};
+  return str(numbers[static_cast<int>(std::get<0>(info.param))], "_",
+             architectures[static_cast<int>(std::get<1>(info.param))]);
+}
+inline const auto every_job = ::testing::Combine(::testing::Values(Numbers::float32, Numbers::bfloat16, Numbers::float16),
+                                          ::testing::Values(Architecture::gpt2, Architecture::llama));
+
+}  // namespace tranche::testing
