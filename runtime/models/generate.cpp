@@ -41,6 +41,7 @@ std::int32_t choose(std::span<const float> logits, const Sampling& sampling, flo
   if (sampling.top_k > 0) order.resize(std::min(sampling.top_k, order.size()));
 
   std::vector<double> weights;  // relative to the first's, which is 1
+  weights.reserve(order.size());
   const double highest = logits[order.front()];
   for (const std::size_t token : order) weights.push_back(std::exp((logits[token] - highest) / sampling.temperature));
   double total = std::accumulate(weights.begin(), weights.end(), 0.0);

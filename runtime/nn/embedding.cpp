@@ -14,7 +14,7 @@ Tensor Embedding::forward(const Tensor& numbers) const { return autograd::embedd
 Tensor Embedding::project(const Tensor& x) const { return autograd::linear(x, weight_.tensor()); }
 
 Tensor position_numbers(const Tensor& tokens) {
-  const Tensor numbers = tokens.sibling("positions", tokens.shape(), DType::int32);
+  Tensor numbers = tokens.sibling("positions", tokens.shape(), DType::int32);
   const std::span<std::int32_t> all = numbers.span<std::int32_t>();
   const std::size_t sequence = tokens.cols();
   for (std::size_t row = 0; row < tokens.rows(); ++row)
