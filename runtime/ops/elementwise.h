@@ -30,9 +30,10 @@ void accumulate(std::span<const std::byte> from, DType dtype, std::span<float> s
 void dropout(const Tensor& x, float probability, RandomKey key, const Tensor& y);
 void dropout_gradient(const Tensor& dy, float probability, RandomKey key, const Destination& dx);
 
-// Element i becomes element first + i of the key's normal stream (mean + deviation * z; Box, Muller 1958) or is set to a
-// constant. x: float32.
+// Element i becomes element first + i of the key's normal stream: mean + deviation * z, where elements 2j and 2j + 1
+// are the pair that Box, Muller 1958 make of numbers 2j and 2j + 1; |z| is at most 5.77. x: float32.
 void fill_normal(const Tensor& x, RandomKey key, std::uint64_t first, float mean, float deviation);
+// float32, bfloat16 or float16
 void fill_constant(const Tensor& x, float value);
 
 }  // namespace tranche::ops

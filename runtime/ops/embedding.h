@@ -6,7 +6,7 @@
 namespace tranche::ops {
 
 // y[i] = table[tokens[i]].  tokens: (n) int32 in [0, vocabulary), table: (vocabulary, width), y: (n, width).
-// Throws on a token outside the table.
+// Throws Exit::data on a token outside the table, naming its place.
 void embedding(const Tensor& tokens, const Tensor& table, const Tensor& y);
 
 // dtable[v] = the sum of dy[i] over all i with tokens[i] == v, in float32 and in order of i, rounded once. Rows that no

@@ -6,8 +6,9 @@
 namespace tranche::ops {
 
 // loss = mean over rows of (log sum exp(logits[row]) - logits[row][targets[row]]).
-// logits: (rows, classes), targets: (rows) int32 in [0, classes), or -100: the row does not count (all rows ignored: 0).
-// loss: (1) float32; log_sums: (rows) float32, which backward needs. Rows are summed in order.
+// logits: (rows, classes), targets: (rows) int32 in [0, classes), or -100: the row does not count (all rows ignored:
+// 0). Throws Exit::data on any other target, naming its row.  loss: (1) float32; log_sums: (rows) float32, which
+// backward needs. Rows are summed in order.
 void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& loss, const Tensor& log_sums);
 
 // dlogits = dloss * (softmax(logits) - onehot(targets)) / counted rows.  dloss: (1) float32; dlogits may be logits.

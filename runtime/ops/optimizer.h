@@ -9,11 +9,12 @@ namespace tranche::ops {
 // Kingma, Ba 2015; decoupled decay as in Loshchilov, Hutter 2019 (AdamW), else decay is added to the gradient (L2).
 struct AdamStep {
   float rate = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
-  float correction1 = 1, correction2 = 1;    // 1 - beta^updates; 1 where bias correction is off
+  float correction1 = 1, correction2 = 1;  // 1 - beta^updates; 1 where bias correction is off
   bool decoupled = true;
 };
 // mean = beta1 mean + (1 - beta1) g; square = beta2 square + (1 - beta2) g^2;
 // w = w (1 - rate decay) - rate (mean / correction1) / (sqrt(square / correction2) + epsilon)
+// 1 - beta1, 1 - beta2, 1 - rate decay, rate / correction1 and 1 / correction2 are each one float, rounded from double.
 void adam(const AdamStep& step, const Tensor& weights, const Tensor& mean, const Tensor& square, const Tensor& gradient,
           const Tensor& working);
 
@@ -23,6 +24,7 @@ struct SgdStep {
   float rate = 0, momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false, first = false;
 };
-void sgd(const SgdStep& step, const Tensor& weights, const Tensor& buffer, const Tensor& gradient, const Tensor& working);
+void sgd(const SgdStep& step, const Tensor& weights, const Tensor& buffer, const Tensor& gradient,
+         const Tensor& working);
 
 }  // namespace tranche::ops
