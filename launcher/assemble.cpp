@@ -104,7 +104,7 @@ checkpoint::JobState Assembly::job_state() const {
                    {"seed", job_.train.seed},
                    {"micro_batches", std::uint64_t{job_.batch.deal.micro_batches}},
                    {"reduction_block", std::uint64_t{job_.train.reduction_block}},
-                   {"history", trainer_->history().hash()}};
+                   {"history", trainer_->history().hex()}};
   for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
   state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
                          {"instruction_path", std::string{ops::name_of(ops::instruction_path())}}};

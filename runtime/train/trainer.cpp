@@ -70,7 +70,7 @@ double Trainer::mean_over_ranks(const std::vector<double>& losses) const {
 void Trainer::restore(std::uint64_t steps, std::uint64_t updates, const std::string& history) {
   step_ = steps;
   updates_ = updates;
-  history_.restore(history);
+  history_ = checkpoint::History{history};
 }
 
 }  // namespace tranche

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/checkpoint/history.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/models/model.h"
 #include "runtime/nn/seams.h"
 #include "runtime/optim/optimizer.h"
 #include "runtime/optim/schedule.h"
 #include "runtime/train/deal.h"
-#include "runtime/train/history.h"
 #include "runtime/train/seams.h"
 
 namespace tranche {
@@ -43,7 +43,7 @@ class Trainer {
 
   std::uint64_t steps() const { return step_; }         // taken or skipped
   std::uint64_t updates() const { return updates_; }    // taken
-  const History& history() const { return history_; }
+  const checkpoint::History& history() const { return history_; }
   void restore(std::uint64_t steps, std::uint64_t updates, const std::string& history);
 
  private:
@@ -60,7 +60,7 @@ class Trainer {
   Schedule schedule_;
   Communicator& world_;
   std::uint64_t step_ = 0, updates_ = 0;
-  History history_;
+  checkpoint::History history_;
 };
 
 }  // namespace tranche

@@ -1,0 +1,98 @@
+// Ranks as processes of the program itself, under mpirun: the same bits, also after a kill.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "tests/support/small_job.h"
+
+namespace tranche::testing {
+namespace {
+
+constexpr std::size_t steps = 40;
+
+class Processes : public ::testing::TestWithParam<std::tuple<Numbers, Architecture>> {
+ protected:
+  SmallJob job() const { return {.numbers = std::get<0>(GetParam()), .architecture = std::get<1>(GetParam())}; }
+
+  std::vector<std::string> command(const std::string& directory, const Arrangement& arrangement,
+                                   std::vector<std::string> more) {
+    std::vector<std::string> words{"mpirun", "-np", str(arrangement.ranks), TRANCHE_PROGRAM, "train",
+                                   run_.write_job(job(), directory).string()};
+    for (const std::string& each : run_.overrides(arrangement)) more.push_back("--set=" + each);
+    more.push_back(str("--set=steps=", steps));
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  static pid_t start(const std::vector<std::string>& words) {
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execvp(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+    return child;
+  }
+  static int finish(pid_t child) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  std::string digest(const std::string& directory) {
+    return checkpoint::digest(checkpoint::resolve(run_.folder() / directory));
+  }
+
+  SmallRun run_;
+};
+
+TEST_P(Processes, HaveTheBitsOfOneRankAsAThread) {
+  const std::string expected = run_.digest_after(steps, job(), {});
+  for (const auto& [ranks, stage] : {std::pair{1, 0}, {2, 1}, {3, 3}, {4, 2}}) {
+    const Arrangement arrangement{.ranks = static_cast<std::size_t>(ranks), .stage = static_cast<std::size_t>(stage)};
+    const std::string directory = str("processes-", ranks);
+    ASSERT_EQ(finish(start(command(directory, arrangement, {}))), 0) << name_of(arrangement);
+    EXPECT_EQ(digest(directory), expected) << name_of(arrangement);
+  }
+}
+
+TEST_P(Processes, KilledAndResumedOnAnotherNumberOfRanksHaveTheBitsOfAnUndisturbedRun) {
+  const std::string expected = run_.digest_after(steps, job(), {});
+  // Four ranks, killed as soon as the checkpoint of step 10 is complete.
+  const pid_t mpirun = start(command("killed", {.ranks = 4, .stage = 3}, {"--set=checkpoint.every=10"}));
+  const auto manifest = run_.folder() / "killed" / "step-000010" / "manifest.json";
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  while (!std::filesystem::exists(manifest)) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "no checkpoint of step 10";
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  ASSERT_EQ(std::system(str("pkill -KILL --parent ", mpirun).c_str()), 0);
+  finish(mpirun);
+  ASSERT_FALSE(std::filesystem::exists(run_.folder() / "killed" / "step-000040")) << "it was killed too late";
+
+  for (const int ranks : {3, 2, 1}) {
+    const std::string directory = str("resumed-", ranks);
+    std::filesystem::copy(run_.folder() / "killed", run_.folder() / directory, std::filesystem::copy_options::recursive);
+    const Arrangement arrangement{.ranks = static_cast<std::size_t>(ranks), .stage = 3};
+    ASSERT_EQ(finish(start(command(directory, arrangement, {"--resume"}))), 0) << name_of(arrangement);
+    EXPECT_EQ(digest(directory), expected) << name_of(arrangement);
+  }
+}
+
+std::string parameters(const ::testing::TestParamInfo<std::tuple<Numbers, Architecture>>& info) {
+  return std::get<1>(info.param) == Architecture::gpt2 ? "float16_gpt2" : "bfloat16_llama";
+}
+INSTANTIATE_TEST_SUITE_P(Jobs, Processes,
+                         ::testing::Values(std::tuple{Numbers::float16, Architecture::gpt2},
+                                           std::tuple{Numbers::bfloat16, Architecture::llama}),
+                         parameters);
+
+}  // namespace
+}  // namespace tranche::testing
