@@ -30,8 +30,8 @@ class IoFaults {
   virtual void after(IoCall, const std::filesystem::path&) {}
 };
 
-// Process-wide; null, as it is at the start, for none. The hook must outlive every call under way. Returns the previous.
-IoFaults* set_io_faults(IoFaults* faults);
+// Process-wide; null, as it is at the start, for none. The hook must outlive every call under way.
+IoFaults* set_io_faults(IoFaults* faults);  // returns the previous one
 
 // An open file. Not synchronised, except that several threads may read at once. The destructor closes and ignores what
 // that says: after writing, call sync and close.

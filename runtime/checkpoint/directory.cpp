@@ -80,6 +80,7 @@ std::vector<fs::path> step_folders(const fs::path& directory) {
     return a.first != b.first ? a.first > b.first : a.second.string().size() < b.second.string().size();
   });
   std::vector<fs::path> folders;
+  folders.reserve(steps.size());
   for (auto& [step, path] : steps) folders.push_back(std::move(path));
   return folders;
 }
@@ -94,13 +95,14 @@ fs::path begin_step(const fs::path& directory, std::uint64_t step) {
       delete_step(path);
   }
   remove_file(directory / "latest.partial");
-  const fs::path folder = with(directory / step_name(step), partial);
+  fs::path folder = with(directory / step_name(step), partial);
   create_folder(folder);
   return folder;
 }
 
 fs::path finish_step(const fs::path& directory, std::uint64_t step) {
-  const fs::path folder = directory / step_name(step), old = with(folder, replaced);
+  fs::path folder = directory / step_name(step);
+  const fs::path old = with(folder, replaced);
   std::error_code error;
   sync_folder(with(folder, partial));
   const bool replaces = fs::exists(folder, error);
