@@ -76,8 +76,8 @@ void Replica::load_parameters(const std::filesystem::path& folder) {
   publish();
 }
 
-Assembly::Assembly(const Job& job, Communicator& world, Device& device)
-    : job_(job), replica_(job, world, device), alone_(alone()) {
+Assembly::Assembly(const Job& job, std::string data, Communicator& world, Device& device)
+    : job_(job), data_(std::move(data)), replica_(job, world, device), alone_(alone()) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
@@ -102,6 +102,7 @@ checkpoint::JobState Assembly::job_state() const {
   state.logical = {{"step", trainer_->steps()},
                    {"updates", trainer_->updates()},
                    {"seed", job_.train.seed},
+                   {"data", data_},
                    {"micro_batches", std::uint64_t{job_.batch.deal.micro_batches}},
                    {"reduction_block", std::uint64_t{job_.train.reduction_block}},
                    {"history", trainer_->history().hex()}};
@@ -128,6 +129,9 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
   replica_.publish();
 
   const checkpoint::JobState& state = resumption.found->manifest.state;
+  ensure(Exit::data, checkpoint::get<std::string>(state.logical, "data") == data_, resumption.found->folder.string(),
+         " was trained on other tokens than ", job_.data.train, " holds now: give the old token file back, or start a new ",
+         "run in another checkpoint.directory");
   NamedNumbers scaler;
   for (const auto& [name, value] : state.logical)
     if (name.starts_with(scaler_prefix)) scaler[name.substr(scaler_prefix.size())] = std::get<double>(value);

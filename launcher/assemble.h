@@ -49,8 +49,8 @@ class Replica {
 // A replica that trains: with gradients, scaler, optimizer, and the state that checkpoints hold.
 class Assembly {
  public:
-  // Collective; as Replica.
-  Assembly(const Job& job, Communicator& world, Device& device);
+  // Collective; as Replica. data: what identifies the training data (TokenFile::sha256); a resume on other data is refused.
+  Assembly(const Job& job, std::string data, Communicator& world, Device& device);
 
   Trainer& trainer() { return *trainer_; }
   Replica& replica() { return replica_; }
@@ -59,7 +59,7 @@ class Assembly {
   // what checkpoint.keep does not keep. Throws Exit::storage on every rank if any rank could not write.
   void save();
   // Collective: continues from the newest whole checkpoint of a directory; logs which newer ones were skipped, and why.
-  // Throws Exit::checkpoint if there is none.
+  // Throws Exit::checkpoint if there is none, Exit::data if it was trained on other data.
   void load_newest(const std::filesystem::path& directory);
 
  private:
@@ -67,6 +67,7 @@ class Assembly {
   checkpoint::JobState job_state() const;
 
   const Job& job_;
+  std::string data_;
   Replica replica_;
   std::unique_ptr<Communicator> alone_;
   std::unique_ptr<LossScaler> scaler_;

@@ -97,7 +97,7 @@ Exit train(const Options& options, Session& session) {
 
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Assembly assembly{job, *world, *device};
+  Assembly assembly{job, start.tokens->sha256(), *world, *device};
   if (start.resumes) assembly.load_newest(job.directory());
   Trainer& trainer = assembly.trainer();
   const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};

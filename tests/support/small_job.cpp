@@ -82,10 +82,9 @@ SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<
     job.settle(world.size());
   }
   CpuDevice device{std::max<std::size_t>(job.device.threads, 1), job.device.capacity()};
-  Assembly assembly{job, world, device};
-  if (resumes) assembly.load_newest(job.directory());
-
   const TokenFile tokens{job.data.train};
+  Assembly assembly{job, tokens.sha256(), world, device};
+  if (resumes) assembly.load_newest(job.directory());
   const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
   SmallRun::Last last;
   run_loop(assembly.trainer(), steps, 0, world,
