@@ -1,0 +1,148 @@
+// The program as its users meet it: what it prints, and what it exits with.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+#include "runtime/base/json.h"
+#include "tests/support/temporary_folder.h"
+
+namespace tranche {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+struct Result {
+  int exit = -1;
+  std::string output, errors;
+};
+
+class Program : public ::testing::Test {
+ protected:
+  testing::TemporaryFolder folder;
+
+  // Runs `tranche ARGUMENTS` in the folder.
+  Result run(const std::string& arguments) const {
+    const std::string errors = (folder.path() / "errors.txt").string();
+    const std::string command =
+        "cd '" + folder.path().string() + "' && '" TRANCHE_PROGRAM "' " + arguments + " 2>errors.txt";
+    Result result;
+    FILE* pipe = ::popen(command.c_str(), "r");
+    std::array<char, 4096> buffer;
+    for (std::size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+      result.output.append(buffer.data(), n);
+    result.exit = WEXITSTATUS(::pclose(pipe));
+    std::ifstream stream{errors};
+    result.errors.assign(std::istreambuf_iterator<char>{stream}, {});
+    std::filesystem::remove(errors);
+    return result;
+  }
+  std::size_t files() const {
+    const std::filesystem::recursive_directory_iterator all{folder.path()};
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+  }
+  void write_job(const std::string& more = "") const {
+    folder.write("job.json", R"({
+  "model": {"model_type": "gpt2", "n_layer": 1, "n_head": 2, "n_embd": 32, "n_positions": 64, "vocab_size": 256},
+  "data": {"train": "train.h5", "sequence_length": 32},
+  "steps": 2, "train_batch_size": 4, "train_micro_batch_size_per_gpu": 2,
+  "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}})" +
+                                 more + "}");
+  }
+};
+
+TEST_F(Program, HelpIsQuick) {
+  run("--help");
+  const auto start = std::chrono::steady_clock::now();
+  const Result help = run("--help");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{500});  // 10 ms on an idle machine
+  EXPECT_EQ(help.exit, 0);
+  for (const char* command : {"tokenize", "train", "evaluate", "generate", "config", "checkpoint", "version"})
+    EXPECT_THAT(help.output, HasSubstr(std::string{"\n  "} + command));
+  EXPECT_THAT(run("version").output, StartsWith("tranche "));
+}
+
+TEST_F(Program, AWrongCommandLineIsUsage) {
+  for (const char* wrong : {"", "trian job.json", "train", "train job.json --sett a=b", "config",
+                            "config job.json --ranks 0", "checkpoint", "checkpoint digset runs",
+                            "generate runs --temperature -1", "tokenize --output a.h5 a.txt", "train job.json --set"}) {
+    const Result result = run(wrong);
+    EXPECT_EQ(result.exit, 2) << wrong;
+    EXPECT_THAT(result.output, IsEmpty()) << wrong;
+    EXPECT_THAT(result.errors, HasSubstr("--help")) << wrong;
+  }
+  write_job();
+  const Result result = run("config job.json --set steps");
+  EXPECT_EQ(result.exit, 2);
+  EXPECT_THAT(result.errors, HasSubstr("--set steps: expected --set key=value"));
+}
+
+TEST_F(Program, ABadJobFileIsOneMessageAndNothingIsWritten) {
+  struct Case {
+    std::string text, says;
+  };
+  for (const Case& each :
+       {Case{"{\"steps\": 5,}", "error: job.json:1:13: not valid JSON"},
+        Case{"", "error: job.json:1:0: not valid JSON: there is nothing in it"},
+        Case{"{\"stepps\": 5}", "error: job.json:1: unknown key \"stepps\"; did you mean \"steps\"?"},
+        Case{"{\"zero_optimization\": {\n\"stage\": 5}}", "error: job.json: \"model\" is missing"},
+        Case{"{\"model\": {\"model_type\": \"gpt2\"}, \"data\": {\"train\": \"a\"}}",
+             "error: job.json: \"data.sequence_length\" is missing"}}) {
+    folder.write("job.json", each.text);
+    for (const char* command : {"config job.json", "train job.json", "evaluate job.json"}) {
+      const Result result = run(command);
+      EXPECT_EQ(result.exit, 3) << command << result.errors;
+      EXPECT_THAT(result.output, IsEmpty());
+      EXPECT_THAT(result.errors, StartsWith(each.says)) << command;
+      EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
+      EXPECT_EQ(files(), 1u);
+    }
+  }
+  const Result missing = run("config nowhere.json");
+  EXPECT_EQ(missing.exit, 3);
+  EXPECT_THAT(missing.errors, StartsWith("error: nowhere.json: cannot be opened: No such file or directory"));
+}
+
+TEST_F(Program, PrintsTheEffectiveJobWithOrigins) {
+  write_job(R"(, "zero_optimization": {"reduce_bucket_size": 1e6})");
+  const Result result = run("config job.json --set zero_optimization.stage=2 --ranks 2");
+  EXPECT_EQ(result.exit, 0);
+  EXPECT_THAT(result.output, AllOf(HasSubstr("\"stage\": 2,   // --set\n"), HasSubstr("\"steps\": 2,   // file\n"),
+                                   HasSubstr("\"seed\": 1,   // default\n"),
+                                   HasSubstr("\"directory\": \"runs/job\",   // derived from the job file's name\n")));
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("zero_optimization.reduce_bucket_size has no effect here: each unit's gradients"),
+                    HasSubstr("a step is 2 micro-batches of 2 samples, 1 on each of 2 ranks")));
+  EXPECT_EQ(parse_json(result.output, "config", Exit::internal)["steps"], 2);
+  EXPECT_EQ(run("config job.json --ranks 3").exit, 3);
+}
+
+TEST_F(Program, TurnsTextIntoATokenFile) {
+  folder.write("text.txt", "In the beginning");
+  const Result result = run("tokenize --tokenizer byte --output text.h5 text.txt");
+  EXPECT_EQ(result.exit, 0) << result.errors;
+  EXPECT_THAT(result.output, HasSubstr("text.h5: 16 tokens from 16 bytes"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "text.h5"));
+  const Result missing = run("tokenize --tokenizer byte --output other.h5 missing.txt");
+  EXPECT_EQ(missing.exit, 4);
+  EXPECT_THAT(missing.errors, HasSubstr("missing.txt"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "other.h5"));
+}
+
+TEST_F(Program, SaysThatACheckpointIsNotThere) {
+  for (const char* command : {"inspect", "verify", "digest"}) {
+    const Result result = run(std::string{"checkpoint "} + command + " runs/none");
+    EXPECT_EQ(result.exit, 5) << result.errors;
+    EXPECT_THAT(result.errors, HasSubstr("runs/none"));
+  }
+}
+
+}  // namespace
+}  // namespace tranche
