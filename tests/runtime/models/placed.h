@@ -18,7 +18,7 @@ inline std::unique_ptr<Model> model_from(const std::string& text, std::uint64_t 
 }
 
 struct Placed {
-  CpuDevice device{2};
+  CpuDevice device;
   std::unique_ptr<Model> model;
   ResidentStore store;
   LocalSync sync;
@@ -28,8 +28,9 @@ struct Placed {
   Seams seams;
 
   explicit Placed(const std::string& config, DType working = DType::float32, bool recomputing = false,
-                  std::uint64_t seed = 1)
-      : model(model_from(config, seed)),
+                  std::uint64_t seed = 1, std::size_t threads = 2)
+      : device(threads),
+        model(model_from(config, seed)),
         store(device, Precision{working}, 1024),
         seams{store, sync, weights, recomputing ? static_cast<const ActivationPolicy&>(recompute) : keep} {
     for (Unit& unit : model->units()) store.adopt(unit, seams, seed);
