@@ -101,15 +101,17 @@ void forward_queries(const AttentionForward& op, std::size_t batch, std::size_t 
   for (std::size_t first = begin; first < end; first += side) {
     const std::size_t count = least(side, end - first);
     copy_rows(qkv + first * stride + head * width, stride, count, width, s.scale, rows, width);
-    transpose(rows, width, count, width, queries);
+    into_lanes(rows, width, count, width, queries);
     Running running;
     attend({keys, values, op, batch, head}, first, whole_lanes(count), queries, sums, running);
     float* log_sums = op.log_sums.as<float>() + (batch * s.heads + head) * s.sequence + first;
     for (std::size_t q = 0; q < count; ++q) log_sums[q] = running.largest[q] + functors::log(running.sum[q]);
     T* y = op.y.as<T>() + (batch * s.sequence + first) * s.width() + head * width;
+    transpose(sums, side, width, count, rows, width);
     for (std::size_t q = 0; q < count; ++q) {
       const float share = 1.0f / running.sum[q];
-      for (std::size_t c = 0; c < width; ++c) y[q * s.width() + c] = from_float<T>(sums[c * side + q] * share);
+#pragma GCC ivdep
+      for (std::size_t c = 0; c < width; ++c) y[q * s.width() + c] = from_float<T>(rows[q * width + c] * share);
     }
   }
 }

@@ -117,8 +117,8 @@ template <class T, bool adds> void group_gradient(const AttentionGradient& op, s
       const float* log_sums = op.log_sums.as<const float>() + (batch * s.heads + head) * s.sequence + q.first;
       copy_rows(qkv + q.first * stride + head * width, stride, q.count, width, s.scale, q.rows, padded);
       copy_rows(op.dy.as<const T>() + y_first, s.width(), q.count, width, 1, q.dy, padded);
-      transpose(q.rows, padded, q.count, width, q.rows_transposed);
-      transpose(q.dy, padded, q.count, width, q.dy_transposed);
+      into_lanes(q.rows, padded, q.count, width, q.rows_transposed);
+      into_lanes(q.dy, padded, q.count, width, q.dy_transposed);
       clear(q.drows, q.count * padded);
       for (std::size_t i = 0; i < q.count; ++i) {
         q.log_sums[i] = log_sums[i];

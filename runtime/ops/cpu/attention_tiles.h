@@ -67,13 +67,51 @@ TRANCHE_INLINE void copy_rows(const T* from, std::size_t stride, std::size_t row
   }
 }
 
-// The transpose of rows x width floats, `side` apart, with zeros up to whole lanes of rows.
-TRANCHE_INLINE void transpose(const float* from, std::size_t stride, std::size_t rows, std::size_t width, float* to) {
-  const std::size_t all_rows = whole_lanes(rows);
-  for (std::size_t c = 0; c < width; ++c) {
-    for (std::size_t row = 0; row < rows; ++row) to[c * side + row] = from[row * stride + c];
-    for (std::size_t row = rows; row < all_rows; ++row) to[c * side + row] = 0;
+typedef float Row __attribute__((vector_size(lanes * sizeof(float))));
+typedef std::int32_t Choice __attribute__((vector_size(lanes * sizeof(float))));
+
+// Of 16 x 16 floats: exchanges the blocks beside the diagonal, of 8 x 8, then of 4 x 4 within each block, and so on.
+TRANCHE_INLINE void transpose_square(const float* from, std::size_t stride, float* to, std::size_t to_stride) {
+  Row rows[lanes];
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < lanes; ++r) __builtin_memcpy(&rows[r], from + r * stride, sizeof(Row));
+  constexpr Choice lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#pragma GCC unroll 4
+  for (std::int32_t block = 8; block != 0; block /= 2) {
+    const Choice upper = (lane & block) == 0 ? lane : lane - block + 16;
+    const Choice lower = (lane & block) == 0 ? lane + block : lane + 16;
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < lanes; ++r) {
+      if ((r & static_cast<std::size_t>(block)) != 0) continue;
+      const Row a = rows[r], b = rows[r + static_cast<std::size_t>(block)];
+      rows[r] = __builtin_shuffle(a, b, upper);
+      rows[r + static_cast<std::size_t>(block)] = __builtin_shuffle(a, b, lower);
+    }
   }
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < lanes; ++r) __builtin_memcpy(to + r * to_stride, &rows[r], sizeof(Row));
+}
+
+// to[c][r] = from[r][c]
+TRANCHE_INLINE void transpose(const float* from, std::size_t stride, std::size_t rows, std::size_t cols, float* to,
+                              std::size_t to_stride) {
+  for (std::size_t row = 0; row < rows; row += lanes) {
+    for (std::size_t col = 0; col < cols; col += lanes) {
+      if (row + lanes <= rows && col + lanes <= cols) {
+        transpose_square(from + row * stride + col, stride, to + col * to_stride + row, to_stride);
+        continue;
+      }
+      for (std::size_t r = row; r < least(row + lanes, rows); ++r)
+        for (std::size_t c = col; c < least(col + lanes, cols); ++c) to[c * to_stride + r] = from[r * stride + c];
+    }
+  }
+}
+
+// Queries into lanes: (count, width) to (width, side), with zeros up to whole lanes.
+TRANCHE_INLINE void into_lanes(const float* rows, std::size_t stride, std::size_t count, std::size_t width, float* to) {
+  transpose(rows, stride, count, width, to, side);
+  for (std::size_t c = 0; c < width; ++c)
+    for (std::size_t i = count; i < whole_lanes(count); ++i) to[c * side + i] = 0;
 }
 
 // The dropout of one head's weights; see AttentionDropout.
@@ -89,32 +127,46 @@ struct WeightDropout {
         probability(dropout.probability) {}
 
   // factors[key][query], `side` apart: 1 / (1 - probability) or 0, for a strip's keys and the queries of one vector.
-  // One Philox call for four keys: a query's numbers begin within the group of its first key.
+  // One call of Philox gives a query's numbers for four keys, or parts of two fours where the sequence is no multiple
+  // of 4: row r of `numbers` then holds the key r - within.
   [[gnu::always_inline]] void factors(std::size_t first_query, std::size_t first_key, std::size_t keys,
                                       float* to) const {
+    constexpr std::size_t together = 4;  // groups, whose chains of multiplications hide each other's latency
     const float scale = 1.0f / (1.0f - probability);
     std::uint64_t begin[lanes];
-    std::uint32_t numbers[side + 4][lanes], within[lanes];
+    std::uint32_t numbers[side + 4 * together][lanes], within[lanes];
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       begin[lane] = first + (first_query + lane) * sequence + first_key;
       within[lane] = static_cast<std::uint32_t>(begin[lane] % 4);
     }
-    for (std::size_t group = 0; group * 4 < keys + 3; ++group) {
-      std::uint32_t words[4][lanes];
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        words[0][lane] = static_cast<std::uint32_t>(begin[lane] / 4 + group);
-        words[1][lane] = static_cast<std::uint32_t>((begin[lane] / 4 + group) >> 32);
+    const bool aligned = sequence % 4 == 0;
+    const std::size_t wanted = aligned ? keys : keys + 3;
+    for (std::size_t row = 0; row < wanted; row += 4 * together) {
+      std::uint32_t words[4][together * lanes];
+      for (std::size_t g = 0; g < together; ++g) {
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+          const std::uint64_t group = begin[lane] / 4 + row / 4 + g;
+          words[0][g * lanes + lane] = static_cast<std::uint32_t>(group);
+          words[1][g * lanes + lane] = static_cast<std::uint32_t>(group >> 32);
+        }
       }
       functors::philox_of_counters(key, words);
-      __builtin_memcpy(numbers[group * 4], words, sizeof words);
+      for (std::size_t g = 0; g < together; ++g)
+        for (std::size_t w = 0; w < 4; ++w)
+          __builtin_memcpy(numbers[row + 4 * g + w], words[w] + g * lanes, sizeof numbers[0]);
     }
-    for (std::size_t row = 0; row < keys; ++row) {
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        const std::uint32_t low = within[lane] == 0 ? numbers[row][lane] : numbers[row + 1][lane];
-        const std::uint32_t high = within[lane] == 2 ? numbers[row + 2][lane] : numbers[row + 3][lane];
-        to[row * side + lane] = functors::kept(within[lane] < 2 ? low : high, probability) ? scale : 0.0f;
+    if (!aligned) {
+      for (std::size_t row = 0; row < keys; ++row) {
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+          const std::uint32_t low = within[lane] == 0 ? numbers[row][lane] : numbers[row + 1][lane];
+          const std::uint32_t high = within[lane] == 2 ? numbers[row + 2][lane] : numbers[row + 3][lane];
+          numbers[row][lane] = within[lane] < 2 ? low : high;
+        }
       }
     }
+    for (std::size_t row = 0; row < keys; ++row)
+      for (std::size_t lane = 0; lane < lanes; ++lane)
+        to[row * side + lane] = functors::kept(numbers[row][lane], probability) ? scale : 0.0f;
   }
 };
 

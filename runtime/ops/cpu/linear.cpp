@@ -6,6 +6,7 @@
 #include "runtime/ops/cpu/gemm.h"
 #include "runtime/ops/cpu/scratch.h"
 #include "runtime/ops/cpu/vector.h"
+#include "runtime/ops/functors/functor.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 namespace {
@@ -33,12 +34,14 @@ struct Cut {
   std::size_t length(std::size_t i) const { return (i + 1) * part <= size ? part : size - i * part; }
 };
 
-// Tiles as large as leaves several of them for a large product: packing its operands costs a tile the more the smaller
-// it is. Wide rather than high, which suits oneDNN's kernels (tests/bench/gemm.cpp).
+// Tiles as large as leaves at least four of them: packing its operands costs a tile the more the smaller it is. Wide
+// rather than high, which suits oneDNN's kernels (tests/bench/gemm.cpp).
 struct Grid {
-  static constexpr std::size_t most_rows = 256, most_cols = 1024;
   Cut rows, cols;
-  Grid(std::size_t m, std::size_t n) : rows(m, most_rows), cols(n, most_cols) {}
+  Grid(std::size_t m, std::size_t n) : rows(m, 256), cols(n, 1024) {
+    while (tiles() < 4 && rows.part > 64) rows = Cut{m, rows.part / 2};
+    while (tiles() < 4 && cols.part > 128) cols = Cut{n, cols.part / 2};
+  }
   std::size_t tiles() const { return rows.parts * cols.parts; }
   Tile operator[](std::size_t i) const {
     const std::size_t r = i / cols.parts, c = i % cols.parts;
@@ -71,33 +74,27 @@ void float_tile(const Task& task, const Tile& tile) {
 }
 
 // c (+)= sums + bias, rounded once.
-template <class T> void round_row(const float* sums, const T* bias, bool add, T* c, std::size_t count) {
-  std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    Floats x = load(sums + i);
-    if (bias != nullptr) x += load(bias + i);
-    if (add) x += load(c + i);
-    store(x, c + i);
-  }
-  for (; i < count; ++i) {
-    float x = sums[i];
-    if (bias != nullptr) x += to_float(bias[i]);
-    if (add) x += to_float(c[i]);
-    c[i] = from_float<T>(x);
-  }
+template <bool adds, class T> void round_row(float* sums, const T* bias, T* c, std::size_t count) {
+  if (bias != nullptr)
+    for (std::size_t i = 0; i < count; ++i) sums[i] += to_float(bias[i]);
+#pragma GCC ivdep
+  for (std::size_t i = 0; i < count; ++i) functors::put<adds>(c[i], sums[i]);
 }
 
-template <class T> void round_tile(const Task& task, const Tile& tile, const float* sums, std::size_t stride) {
+template <class T> void round_tile(const Task& task, const Tile& tile, float* sums, std::size_t stride) {
   const T* bias = task.bias ? task.bias.as<const T>() + tile.col : nullptr;
-  for (std::size_t row = 0; row < tile.rows; ++row)
-    round_row(sums + row * stride, bias, task.c.holds_values, task.c.as<T>() + (tile.row + row) * task.n + tile.col,
-              tile.cols);
+  T* c = task.c.as<T>() + tile.row * task.n + tile.col;
+  for (std::size_t row = 0; row < tile.rows; ++row, c += task.n, sums += stride) {
+    if (task.c.holds_values)
+      round_row<true>(sums, bias, c, tile.cols);
+    else
+      round_row<false>(sums, bias, c, tile.cols);
+  }
 }
 
 template <class T> void widen_row(const T* from, float* to, std::size_t count) {
-  std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) store(load(from + i), to + i);
-  for (; i < count; ++i) to[i] = to_float(from[i]);
+#pragma GCC ivdep
+  for (std::size_t i = 0; i < count; ++i) to[i] = to_float(from[i]);
 }
 
 // An odd number of cache lines from row to row, so that a column's lines fall into different sets.
