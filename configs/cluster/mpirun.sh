@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs a job on several hosts with Open MPI, and starts it again where it stopped if a rank or a host is lost.
+# Runs a job on several hosts with Open MPI: from its newest complete checkpoint if there is one, and again from there if a
+# rank or a host is lost.
 #
 #   configs/cluster/mpirun.sh HOSTFILE RANKS_PER_HOST JOB [tranche train's options...]
 #
@@ -17,14 +18,14 @@ options=(
   -x OMP_NUM_THREADS="$threads" -x HDF5_USE_FILE_LOCKING=FALSE
   # A host that has gone is noticed after about six seconds instead of never.
   --mca oob_tcp_keepalive_time 2 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 3
+  # SIGTERM to mpirun reaches the ranks; they get two minutes, not one second, to finish the step and save it.
+  --mca odls_base_sigkill_timeout 120
 )
 # Ranks that outnumber the cores must not spin while they wait.
 if ((per_host * threads > cores)); then options+=(--oversubscribe --mca mpi_yield_when_idle 1); fi
 
 for attempt in 1 2 3 4 5; do
-  resume=()
-  if ((attempt > 1)); then resume=(--resume); fi
-  mpirun "${options[@]}" "$tranche" train "$job" "$@" "${resume[@]}"
+  mpirun "${options[@]}" "$tranche" train "$job" --resume "$@"
   code=$?
   case $code in
     # Done, or refused for a reason that a second try does not change (docs/errors.md), or asked to stop.
