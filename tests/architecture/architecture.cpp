@@ -141,6 +141,8 @@ TEST(CompositionRoot, IsOneFile) {
   const std::string both = "#include \"amp/amp.h\"\n#include \"partition/plan.h\"\n";
   EXPECT_THAT(second_composition_root({"launcher/train.cpp", both}, {"amp", "partition"}), testing::SizeIs(1));
   EXPECT_THAT(second_composition_root({"launcher/train.cpp", both}, {"amp", "compress", "partition"}), IsEmpty());
+  const std::string keys = "#include \"amp/config.h\"\n#include \"partition/config.h\"\n";
+  EXPECT_THAT(second_composition_root({"launcher/job.h", keys}, {"amp", "partition"}), IsEmpty());
   EXPECT_THAT(second_composition_root({"launcher/assemble.cpp", both}, {"amp", "partition"}), IsEmpty());
 }
 

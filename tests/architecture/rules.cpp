@@ -172,7 +172,9 @@ Violations second_composition_root(const Source& source, const std::vector<std::
   if (source.path == "launcher/assemble.cpp" || source.path.starts_with("tests/") || present.size() < 2) return {};
   Names known;
   for (const Include& include : includes_of(source))
-    if (include.quoted && features.contains(part(include.name, 0))) known.insert(part(include.name, 0));
+    if (const std::string folder = part(include.name, 0);
+        include.quoted && features.contains(folder) && include.name != folder + "/config.h")
+      known.insert(folder);
   if (known.size() < present.size()) return {};
   return {at(source, 1, "knows every feature; only launcher/assemble.cpp may")};
 }
