@@ -20,16 +20,10 @@ tranche=build/release/tranche
 job=configs/demo.jsonc
 resume_on=${RESUME_ON:-3}      # ranks
 limit=1.45                     # nats per byte, on the default text
-cores=$(nproc)
 
 say() { echo "demo: $*"; }
 give_up() { echo "demo: failed: $*" >&2; exit 1; }
-train() {                      # train RANKS ARGUMENTS...
-  local ranks=$1
-  shift
-  OMP_NUM_THREADS=$((ranks < cores ? cores / ranks : 1)) exec mpirun -np "$ranks" "$tranche" train "$job" "$@"
-}
-complete() { compgen -G "$run/step-*/manifest.json" > /dev/null; }
+checkpoints() { compgen -G "$run/step-*/manifest.json" | wc -l; }
 
 rm -rf "$run"
 mkdir -p "$run"
@@ -49,18 +43,21 @@ for part in train validation; do
 done
 
 say "training on 2 ranks, to be killed after the second checkpoint"
-(train 2) &
+mpirun -np 2 $tranche train $job &
 job_id=$!
-until [[ $(compgen -G "$run/step-*/manifest.json" | wc -l) -ge 2 ]]; do
+trap 'kill $job_id 2> /dev/null || true' EXIT   # also when this script is stopped
+until [[ $(checkpoints) -ge 2 ]]; do
   kill -0 $job_id 2> /dev/null || give_up "training ended before its second checkpoint"
   sleep 0.2
 done
 sleep 1                        # into the next steps, which will be lost
-kill -9 "$(pgrep --parent $job_id | tail -1)"
+ranks=($(< /proc/$job_id/task/$job_id/children))
+kill -9 "${ranks[-1]}"
 if wait $job_id; then give_up "training was to be killed and ended well"; fi
+trap - EXIT
 say "killed one rank of two; resuming on $resume_on"
 
-(train "$resume_on" --resume) || give_up "the resumed run exited with $?"
+mpirun -np "$resume_on" $tranche train $job --resume || give_up "the resumed run exited with $?"
 
 say "a sample:"
 $tranche generate $run --prompt "And the LORD said " --tokens 300 --seed 1
