@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "tests/runtime/models/placed.h"
 
@@ -107,6 +108,13 @@ TEST(Generate, ASampleDependsOnSeedAndNumberAlone) {
   EXPECT_EQ(sample(1, 0), sample(1, 0));
   EXPECT_NE(sample(1, 0), sample(1, 1));
   EXPECT_NE(sample(1, 0), sample(2, 0));
+}
+
+TEST(Generate, EveryPositionHasItsOwnNumber) {
+  const NextLogits flat = [](auto) { return std::vector<float>(100, 0.0f); };
+  const std::vector<std::int32_t> text = generate({0}, 30, 8, {}, 0, flat);
+  EXPECT_GT(std::set(text.begin(), text.end()).size(), 15u);
+  EXPECT_EQ(generate({text.begin(), text.begin() + 10}, 21, 8, {}, 0, flat), text);  // in pieces too
 }
 
 TEST(Generate, ContinuesWhatTheModelSawWithoutDropout) {

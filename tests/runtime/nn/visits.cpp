@@ -8,6 +8,7 @@
 #include "runtime/nn/embedding.h"
 #include "runtime/nn/head.h"
 #include "runtime/nn/linear.h"
+#include "runtime/nn/moment.h"
 #include "runtime/nn/norm.h"
 #include "tests/runtime/nn/recorded.h"
 
@@ -174,6 +175,30 @@ TEST_F(RecomputedVisits, HaveTheSameCollectivesInTheSameOrder) {
               ElementsAre("backward", "gather head", "gather embedding", "release head", "release embedding",
                           "reduce head", "gather layer", "release layer", "reduce layer", "gather embedding",
                           "release embedding", "reduce embedding"));
+}
+
+// Overlapped ranks may be in their next micro-batch when a unit is computed again.
+TEST_F(RecomputedVisits, SeeTheMomentOfTheirForward) {
+  std::vector<std::uint64_t> seen;
+  Unit unit{"unit", {}, [&](const Tensor& x) {
+              seen.push_back(Moment::now().micro_batch);
+              return autograd::add(x, x);
+            }};
+  store_.adopt(unit, seams_, 1);
+  Tensor x = Tensor::zeros(device_, "x", Category::activations, {1, 2}, DType::float32);
+  x.set_variable(std::make_shared<Variable>());
+  Tape tape;
+  Tensor y;
+  Moment::now() = {.step = 0, .micro_batch = 7};
+  {
+    const Recording on{&tape};
+    y = tranche::forward(unit, x);
+  }
+  Moment::now() = {.step = 0, .micro_batch = 8};
+  tape.backward(y, x.detached());
+  EXPECT_THAT(seen, ElementsAre(7u, 7u));
+  EXPECT_EQ(Moment::now().micro_batch, 8u);
+  Moment::now() = {};
 }
 
 class TransformedVisits : public Visits {
