@@ -77,19 +77,19 @@ std::size_t calls_of(const Story& story) {
   return counting.calls();
 }
 
+// Before every call (which is after the one before it), and in the middle of every write.
 TEST_P(Stories, KilledAnywhereLeaveTheOldStateOrTheNew) {
   const Story story = GetParam();
   const int old = story.has_old ? 1 : 0;
-  const std::size_t calls = calls_of(story);
-  ASSERT_GT(calls, 20u);
-  for (const Fault fault : {Fault::kill_before, Fault::kill_after, Fault::tear}) {
+  for (const Fault fault : {Fault::kill_before, Fault::tear}) {
     std::set<int> seen;
-    int last = old;
-    for (std::size_t at = 0; at < calls; ++at) {
+    std::string fate = "killed";
+    std::size_t at = 0;
+    for (int last = old; fate == "killed"; ++at) {
       const testing::TemporaryFolder folder;
       prepare(story, folder.path());
       IoScript script{fault, at};
-      ASSERT_EQ(testing::fate_of_child(script, [&] { go_on(story, folder.path()); }), "killed") << at;
+      fate = testing::fate_of_child(script, [&] { go_on(story, folder.path()); });
       const int version = version_that_loads(folder.path());
       EXPECT_THAT(version, AnyOf(old, 2)) << "killed at call " << at;
       EXPECT_GE(version, last) << "the new state was there, then gone, at call " << at;
@@ -101,7 +101,9 @@ TEST_P(Stories, KilledAnywhereLeaveTheOldStateOrTheNew) {
       for (const auto& entry : fs::directory_iterator{folder.path()})
         EXPECT_THAT(entry.path().filename().string(), AnyOf("step-000300", "latest")) << at;
     }
+    EXPECT_EQ(fate, "done");
     EXPECT_EQ(seen, (std::set<int>{old, 2}));
+    EXPECT_GT(at, fault == Fault::tear ? 8u : 20u);
   }
 }
 
@@ -146,9 +148,8 @@ TEST_P(Stories, FailingDisksKeepTheOldStateAndSaySo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, Stories,
-                         ::testing::Values(Story{"FirstSave", 1, false, 200, 0}, Story{"NextSave", 1, true, 200, 0},
-                                           Story{"KeepOne", 1, true, 200, 1}, Story{"SameStepAgain", 1, true, 100, 1},
-                                           Story{"TwoRanks", 2, true, 200, 1}),
+                         ::testing::Values(Story{"FirstSave", 1, false, 200, 0}, Story{"NextSave", 1, true, 200, 1},
+                                           Story{"SameStepAgain", 1, true, 100, 1}, Story{"TwoRanks", 2, true, 200, 1}),
                          [](const auto& story) { return story.param.name; });
 
 // A machine that loses power keeps only what was synced: every name must be given to what is durable already.

@@ -26,8 +26,9 @@ class FastDisk : public IoFaults {
   }
 };
 
-// Counts the calls that change something, in the order they come, and breaks the one numbered `at` (from 0).
-// `fail` and `full_disk` go on failing: a disk does not heal by itself. Syncs only on paper, as FastDisk.
+// Counts the calls that change something (for `tear`, the writes), in the order they come, and breaks the one numbered
+// `at` (from 0). `fail` and `full_disk` go on failing: a disk does not heal by itself. Syncs only on paper, as
+// FastDisk.
 class IoScript : public IoFaults {
  public:
   IoScript() = default;
@@ -35,13 +36,16 @@ class IoScript : public IoFaults {
 
   Verdict before(IoCall call, const std::filesystem::path&, std::size_t bytes) override {
     if (call == IoCall::read) return {};
+    if (fault_ == Fault::tear && call != IoCall::write) return {.pretend = call == IoCall::sync};
     const std::size_t number = calls_++;
     const bool grows = call == IoCall::write || call == IoCall::create || call == IoCall::create_folder;
     switch (fault_) {
       case Fault::kill_before:
         if (number == at_) return {.kill = true};
         break;
-      case Fault::kill_after: dies_.store(number == at_); break;
+      case Fault::kill_after:
+        if (number == at_) dies_ = true;
+        break;
       case Fault::tear:
         if (number == at_) return {.bytes = bytes / 2, .kill = true};
         break;

@@ -69,10 +69,13 @@ inline std::vector<UnitLayout> sample_units() {
 }
 inline const std::vector<std::string> sample_kinds = {"parameters", "exp_avg", "exp_avg_sq"};
 
-// Element `index` of a tensor of version `version` of the state.
+// Element `index` of a tensor of version `version` of the state is element_of(key_of(version, kind, tensor), index).
+inline RandomKey key_of(int version, const std::string& kind, const std::string& tensor) {
+  return RandomKey{static_cast<std::uint64_t>(version), Purpose::initialise}(hash_of(kind + tensor));
+}
+inline float element_of(const RandomKey& key, std::size_t index) { return uniform(key.number(index)) - 0.5f; }
 inline float sample_value(int version, const std::string& kind, const std::string& tensor, std::size_t index) {
-  const RandomKey key{static_cast<std::uint64_t>(version), Purpose::initialise};
-  return uniform(key(hash_of(kind + tensor)).number(index)) - 0.5f;
+  return element_of(key_of(version, kind, tensor), index);
 }
 
 // What one rank holds of the sample.
@@ -94,16 +97,12 @@ class Sample {
   const ModelState& state() const { return state_; }
 
   void fill(int version) {
-    visit([&](float& x, const std::string& kind, const std::string& tensor, std::size_t index) {
-      x = sample_value(version, kind, tensor, index);
-    });
+    visit(version, [](float& x, float value) { x = value; });
   }
   // How many elements are not those of the version.
   std::size_t differences(int version) {
     std::size_t count = 0;
-    visit([&](const float& x, const std::string& kind, const std::string& tensor, std::size_t index) {
-      count += x != sample_value(version, kind, tensor, index);
-    });
+    visit(version, [&](const float& x, float value) { count += x != value; });
     return count;
   }
   // Padding that loading has overwritten.
@@ -117,15 +116,17 @@ class Sample {
   }
 
  private:
-  template <class Visit> void visit(Visit see) {
+  // Every element this rank holds, and what it is in that version.
+  template <class Visit> void visit(int version, Visit see) {
     for (std::size_t u = 0; u < state_.units.size(); ++u)
       for (std::size_t k = 0; k < state_.kinds.size(); ++k) {
         const OwnedSlice& slice = state_.slices[u][k];
         std::size_t at = 0;
-        for (const StateTensor& tensor : state_.units[u].tensors)
+        for (const StateTensor& tensor : state_.units[u].tensors) {
+          const RandomKey key = key_of(version, state_.kinds[k], tensor.name);
           for (std::size_t i = 0; i < tensor.shape.size(); ++i, ++at)
-            if (at - slice.first < slice.elements.size())
-              see(slice.elements[at - slice.first], state_.kinds[k], tensor.name, i);
+            if (at - slice.first < slice.elements.size()) see(slice.elements[at - slice.first], element_of(key, i));
+        }
       }
   }
   ModelState state_;
