@@ -16,6 +16,7 @@ void OptimizerConfig::declare(Section& optimizer) {
     params.key("eps", epsilon).above(0).about("Added to the root of the second moment.");
     params.key("weight_decay", weight_decay).at_least(0.0).about("Applied to every parameter.");
     params.key("bias_correction", bias_correction).about("Whether the moments are corrected for their start at zero.");
+    params.not_yet("max_grad_norm", 0, "clipping by the optimizer; gradient_clipping does it");
     params.not_yet("amsgrad", false, "the maximum of second moments");
     for (const char* key : {"fused", "foreach", "capturable", "torch_adam", "fp32_optimizer_states"})
       params.no_effect(key, nullptr, "there is one implementation, whose state is float32");

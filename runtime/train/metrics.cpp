@@ -64,12 +64,13 @@ std::string json_line(const StepMetrics& metrics) {
   return line.dump();
 }
 
-MetricsFile::MetricsFile(const std::filesystem::path& path, std::uint64_t step)
-    : file_(open_behind(path, step)), size_(file_.size()) {}
-
 void MetricsFile::add(const StepMetrics& metrics) {
+  if (!file_) {
+    file_ = open_behind(path_, step_);
+    size_ = file_->size();
+  }
   const std::string line = json_line(metrics) + "\n";
-  file_.write(size_, std::as_bytes(std::span{line}));
+  file_->write(size_, std::as_bytes(std::span{line}));
   size_ += line.size();
 }
 

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,15 +36,17 @@ std::string json_line(const StepMetrics& metrics);
 class MetricsFile {
  public:
   // Goes on behind step `step`: lines of later steps, which a killed run had written, are dropped, and so is a line
-  // that is torn. 0 begins anew. Makes the folder if it is missing.
-  MetricsFile(const std::filesystem::path& path, std::uint64_t step);
+  // that is torn. 0 begins anew. Nothing is touched, and no folder made, before the first line.
+  MetricsFile(std::filesystem::path path, std::uint64_t step) : path_(std::move(path)), step_(step) {}
 
   // The line is in the file when this returns, though not yet durable.
   void add(const StepMetrics& metrics);
 
  private:
-  File file_;
-  std::uint64_t size_;  // bytes
+  std::filesystem::path path_;
+  std::uint64_t step_;
+  std::optional<File> file_;
+  std::uint64_t size_ = 0;  // bytes
 };
 
 }  // namespace tranche

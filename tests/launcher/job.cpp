@@ -141,7 +141,8 @@ TEST_F(Jobs, OneMessageSaysWhatIsWrongAndWhere) {
   EXPECT_EQ(from("\"lr\"", "\"learning_rate\""),
             "job.json:6: unknown key \"optimizer.params.learning_rate\"; \"optimizer.params\" has lr, betas, eps, "
             "weight_decay, "
-            "bias_correction, amsgrad, fused, foreach, capturable, torch_adam, fp32_optimizer_states and adam_w_mode");
+            "bias_correction, max_grad_norm, amsgrad, fused, foreach, capturable, torch_adam, fp32_optimizer_states "
+            "and adam_w_mode");
   EXPECT_EQ(from("\"n_layer\"", "\"n_layers\""),
             "job.json:2: unknown key \"model.n_layers\"; did you mean \"model.n_layer\"?");
   EXPECT_THAT(from("gpt2", "gpt5"), HasSubstr("\"gpt5\""));

@@ -1,15 +1,11 @@
 // The program as its users meet it: what it prints, and what it exits with.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
+#include "tests/launcher/program.h"
 
-#include <array>
+#include <gmock/gmock.h>
+
 #include <chrono>
-#include <cstdio>
-#include <fstream>
 
 #include "runtime/base/json.h"
-#include "tests/support/temporary_folder.h"
 
 namespace tranche {
 namespace {
@@ -18,45 +14,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-struct Result {
-  int exit = -1;
-  std::string output, errors;
-};
-
-class Program : public ::testing::Test {
- protected:
-  testing::TemporaryFolder folder;
-
-  // Runs `tranche ARGUMENTS` in the folder.
-  Result run(const std::string& arguments) const {
-    const std::string errors = (folder.path() / "errors.txt").string();
-    const std::string command =
-        "cd '" + folder.path().string() + "' && '" TRANCHE_PROGRAM "' " + arguments + " 2>errors.txt";
-    Result result;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    std::array<char, 4096> buffer;
-    for (std::size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-      result.output.append(buffer.data(), n);
-    result.exit = WEXITSTATUS(::pclose(pipe));
-    std::ifstream stream{errors};
-    result.errors.assign(std::istreambuf_iterator<char>{stream}, {});
-    std::filesystem::remove(errors);
-    return result;
-  }
-  std::size_t files() const {
-    const std::filesystem::recursive_directory_iterator all{folder.path()};
-    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-  }
-  void write_job(const std::string& more = "") const {
-    folder.write("job.json", R"({
-  "model": {"model_type": "gpt2", "n_layer": 1, "n_head": 2, "n_embd": 32, "n_positions": 64, "vocab_size": 256},
-  "data": {"train": "train.h5", "sequence_length": 32},
-  "steps": 2, "train_batch_size": 4, "train_micro_batch_size_per_gpu": 2,
-  "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}})" +
-                                 more + "}");
-  }
-};
 
 TEST_F(Program, HelpIsQuick) {
   run("--help");
