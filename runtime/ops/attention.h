@@ -12,7 +12,7 @@ namespace tranche::ops {
 // query head h uses key and value group h / (heads / groups) (Ainslie et al. 2023; groups == heads is plain attention).
 struct AttentionShape {
   std::size_t batch = 0, sequence = 0, heads = 0, groups = 0, head_width = 0;
-  float scale = 1;                           // of q . k, usually 1 / sqrt(head_width)
+  float scale = 1;  // of q . k, usually 1 / sqrt(head_width)
 
   std::size_t qkv_width() const { return (heads + 2 * groups) * head_width; }
   std::size_t width() const { return heads * head_width; }
@@ -27,7 +27,8 @@ struct AttentionDropout {
 
 // y = softmax(scale * q k^T, causal) v.  y: (batch * sequence, heads * head_width);
 // log_sums: (batch, heads, sequence) float32, receives each row's log-sum-exp, which backward needs.
-// Softmax and its sums are float32. No sequence x sequence buffer is made.
+// Softmax, its sums and all products are float32. No sequence x sequence buffer is made: a thread needs 2 x sequence x
+// head_width float32 (4 in the gradient) beside a few tiles, kept for its next call (runtime/ops/cpu/scratch.h).
 void attention(const Tensor& qkv, const AttentionShape& shape, const AttentionDropout& dropout, const Tensor& y,
                const Tensor& log_sums);
 // Gradients of a group's keys and values are summed over its query heads in head order.  dqkv: as qkv

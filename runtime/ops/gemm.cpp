@@ -2,34 +2,25 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <vector>
 
 #include "runtime/base/error.h"
-#include "runtime/ops/instruction_path.h"
+#include "runtime/ops/cpu/paths/paths.h"
+#include "runtime/ops/cpu/scratch.h"
 
 namespace tranche::ops {
 namespace {
-
-dnnl::cpu_isa isa_of(InstructionPath path) {
-  switch (path) {
-    case InstructionPath::plain: return dnnl::cpu_isa::sse41;
-    case InstructionPath::avx2: return dnnl::cpu_isa::avx2;
-    case InstructionPath::avx512: return dnnl::cpu_isa::avx512_core;
-    case InstructionPath::avx512_bf16: break;
-  }
-  return dnnl::cpu_isa::avx512_core_bf16;
-}
 
 // oneDNN takes a limit on its instructions only before its first kernel, so the path can no longer change after that.
 void limit_instructions() {
   static const InstructionPath limit = [] {
     const InstructionPath path = instruction_path();
-    check(dnnl::set_max_cpu_isa(isa_of(path)) == dnnl::status::success, "oneDNN refuses the limit ", name_of(path));
+    limit_library(path);
     return path;
   }();
   check(instruction_path() == limit, "the instruction path was changed to ", name_of(instruction_path()),
@@ -126,14 +117,13 @@ void multiply(const Operand<bfloat16>& a, const Operand<bfloat16>& b, const Prod
   }
   try {
     const std::shared_ptr<const Compiled> compiled = compiled_for(a, b, p);
-    thread_local std::vector<std::byte> scratch;
-    scratch.resize(std::max(scratch.size(), compiled->scratch.get_size()));
     dnnl::stream stream{engine()};
     // oneDNN's handles are not const; it only reads a and b.
     const dnnl::memory memory_a{compiled->a, engine(), const_cast<bfloat16*>(a.data)};
     const dnnl::memory memory_b{compiled->b, engine(), const_cast<bfloat16*>(b.data)};
     const dnnl::memory memory_c{compiled->c, engine(), p.c};
-    const dnnl::memory memory_scratch{compiled->scratch, engine(), scratch.data()};
+    const dnnl::memory memory_scratch{compiled->scratch, engine(),
+                                      scratch(Scratch::library, compiled->scratch.get_size())};
     compiled->primitive.execute(stream, {{DNNL_ARG_SRC, memory_a},
                                          {DNNL_ARG_WEIGHTS, memory_b},
                                          {DNNL_ARG_DST, memory_c},

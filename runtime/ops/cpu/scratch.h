@@ -6,7 +6,7 @@
 
 namespace tranche::ops {
 
-enum class Scratch : std::size_t { sums, first_operand, second_operand, attention, count };
+enum class Scratch : std::size_t { sums, first_operand, second_operand, attention, library, count };
 
 // At least `bytes`, aligned to 64, uninitialised; valid until this thread asks for the same slot again.
 // Throws Exit::out_of_memory.

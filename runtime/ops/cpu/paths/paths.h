@@ -9,5 +9,6 @@ namespace tranche::ops {
 InstructionPath highest_instruction_path();   // that this build holds and this machine has
 InstructionPath quickest_instruction_path();  // at most that one
 const Kernels& cpu_kernels(InstructionPath path);
+void limit_library(InstructionPath path);  // oneDNN to the same instructions; before its first kernel
 
 }  // namespace tranche::ops

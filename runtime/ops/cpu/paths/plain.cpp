@@ -10,5 +10,6 @@ const Kernels& kernels();
 InstructionPath highest_instruction_path() { return InstructionPath::plain; }
 InstructionPath quickest_instruction_path() { return InstructionPath::plain; }
 const Kernels& cpu_kernels(InstructionPath) { return plain::kernels(); }
+void limit_library(InstructionPath) {}
 
 }  // namespace tranche::ops

@@ -1,3 +1,6 @@
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "runtime/base/error.h"
 #include "runtime/ops/cpu/paths/paths.h"
 
 namespace tranche::ops {
@@ -11,6 +14,20 @@ const Kernels& kernels();
 namespace avx512 {
 const Kernels& kernels();
 }
+
+namespace {
+
+dnnl::cpu_isa isa_of(InstructionPath path) {
+  switch (path) {
+    case InstructionPath::plain: return dnnl::cpu_isa::sse41;
+    case InstructionPath::avx2: return dnnl::cpu_isa::avx2;
+    case InstructionPath::avx512: return dnnl::cpu_isa::avx512_core;
+    case InstructionPath::avx512_bf16: break;
+  }
+  return dnnl::cpu_isa::avx512_core_bf16;
+}
+
+}  // namespace
 
 InstructionPath highest_instruction_path() {
   __builtin_cpu_init();
@@ -36,6 +53,10 @@ const Kernels& cpu_kernels(InstructionPath path) {
     case InstructionPath::avx512_bf16: break;
   }
   return avx512::kernels();
+}
+
+void limit_library(InstructionPath path) {
+  check(dnnl::set_max_cpu_isa(isa_of(path)) == dnnl::status::success, "oneDNN refuses the limit ", name_of(path));
 }
 
 }  // namespace tranche::ops
