@@ -14,8 +14,8 @@ CanonicalSync::CanonicalSync(const ZeroConfig& config, std::size_t reduction_blo
 
 CanonicalSync::~CanonicalSync() {
   try {
-    wait_until_at_most(0);                    // peers may be reading gradients that are about to go
-  } catch (...) {                             // the failure was told where the step met it
+    wait();        // peers may be reading gradients that are about to go
+  } catch (...) {  // the failure was told where the step met it
   }
 }
 
@@ -44,23 +44,22 @@ void CanonicalSync::add_at_owners(const Unit& unit, Tensor gradient) {
   const auto add = [into = sum.span<float>(), dtype = gradient.dtype()](std::size_t, std::span<const std::byte> row) {
     ops::accumulate(row, dtype, into);
   };
-  in_flight_.push_back({world_.exchange(gradient.byte_span(), add, "reduce " + unit.name()), gradient});
-  gradient = {};
-  wait_until_at_most(config_.overlap() ? 1 : 0);
+  wait();  // one receive buffer at a time, and one gradient that waits to be added
+  done_ = world_.exchange(gradient.byte_span(), add, "reduce " + unit.name());
+  in_flight_ = std::move(gradient);
+  if (!config_.overlap()) wait();
 }
 
-void CanonicalSync::wait_until_at_most(std::size_t in_flight) {
-  while (in_flight_.size() > in_flight) {
-    in_flight_.front().done.wait();
-    in_flight_.pop_front();
-  }
+void CanonicalSync::wait() {
+  done_.wait();
+  in_flight_ = {};
 }
 
 Shards CanonicalSync::finish() {
-  wait_until_at_most(0);
+  wait();
   check(in_block_ == 0, "the step ended within a block of ", reduction_block_, " micro-batches");
   if (config_.stage == 0)
-    for (Tensor& sum : sums_) {               // unit by unit, so that only one is there twice
+    for (Tensor& sum : sums_) {  // unit by unit, so that only one is there twice
       const Tensor whole = Tensor::empty(sum.device(), "whole " + sum.name(), Category::gradients,
                                          {1, sum.size() * world_.size()}, DType::float32);
       world_.all_gather(sum.byte_span(), whole.byte_span(), "gather " + sum.name()).wait();

@@ -2,7 +2,6 @@
 // ranks and at every stage (docs/numerics.md).
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "partition/config.h"
@@ -11,12 +10,12 @@
 
 namespace tranche {
 
-// A round is one block of micro-batches from every rank. Ranks exchange slices, which moves the bytes of a reduce-scatter,
-// and the owner adds what they bring in rank order, which is micro-batch order (runtime/train/deal.h).
+// A round is one block of micro-batches from every rank. Ranks exchange slices, which moves the bytes of a
+// reduce-scatter, and the owner adds what they bring in rank order, which is micro-batch order (runtime/train/deal.h).
 class CanonicalSync : public GradientSync {
  public:
-  // reduction_block: micro-batches that a rank sums by itself before it exchanges the sum; more than 1 needs a whole local
-  // sum, which stages 2 and 3 exist to avoid: Exit::job_file there. world must outlive the object.
+  // reduction_block: micro-batches that a rank sums by itself before it exchanges the sum; more than 1 needs a whole
+  // local sum, which stages 2 and 3 exist to avoid: Exit::job_file there. world must outlive the object.
   CanonicalSync(const ZeroConfig& config, std::size_t reduction_block, Communicator& world);
   ~CanonicalSync() override;
 
@@ -25,18 +24,17 @@ class CanonicalSync : public GradientSync {
   Shards finish() override;
 
  private:
-  struct InFlight { Event done; Tensor gradient; };
-
   void add_at_owners(const Unit& unit, Tensor gradient);
-  void wait_until_at_most(std::size_t in_flight);
+  void wait();
 
   ZeroConfig config_;
   std::size_t reduction_block_, in_block_ = 0;
   Communicator& world_;
-  std::vector<Unit*> units_;                  // by index, as they come
-  Shards sums_;                               // of the owned slices
-  Shards block_sums_;                         // whole, of the block under way
-  std::deque<InFlight> in_flight_;
+  std::vector<Unit*> units_;  // by index, as they come
+  Shards sums_;               // of the owned slices
+  Shards block_sums_;         // whole, of the block under way
+  Event done_;                // of the exchange under way, which reads in_flight_
+  Tensor in_flight_;
 };
 
 }  // namespace tranche

@@ -11,15 +11,15 @@ PartitionedStore::PartitionedStore(const ZeroConfig& config, Precision precision
 
 PartitionedStore::~PartitionedStore() {
   try {
-    drop_what_ran_ahead();                    // nobody may write into storage that is about to go
-  } catch (...) {                             // the failure was told where the step met it
+    drop_what_ran_ahead();  // nobody may write into storage that is about to go
+  } catch (...) {           // the failure was told where the step met it
   }
 }
 
 void PartitionedStore::adopt(Unit& unit, const Seams& seams, std::uint64_t seed) {
   const Slicing slicing{unit.size(), world_.size()};
-  const auto values = std::make_shared<Storage>(device_, unit.name(), Category::parameters, slicing.padded(),
-                                                precision_.working);
+  const auto values =
+      std::make_shared<Storage>(device_, unit.name(), Category::parameters, slicing.padded(), precision_.working);
   unit.place(owned_.size(), {values, 0, {1, slicing.padded()}}, seams);
   const Shape slice{1, slicing.slice()};
   if (gathers_on_visit())
@@ -33,7 +33,7 @@ void PartitionedStore::adopt(Unit& unit, const Seams& seams, std::uint64_t seed)
     owned.working = owned.master;
     owned.master = Tensor::empty(device_, unit.name() + " master", Category::optimizer, slice, DType::float32);
   }
-  unit.initialise(seed, owned.first, owned.master);            // no rank ever needs the whole
+  unit.initialise(seed, owned.first, owned.master);  // no rank ever needs the whole
   owned_.push_back(owned);
   round_to_working({owned});
 }
@@ -46,7 +46,7 @@ Tensor PartitionedStore::slice_of(const Unit& unit) const {
 
 void PartitionedStore::publish() {
   if (gathers_on_visit()) {
-    drop_what_ran_ahead();                    // gathered before the update
+    drop_what_ran_ahead();  // gathered before the update
     return;
   }
   std::vector<Event> arrivals;
@@ -59,6 +59,8 @@ void PartitionedStore::publish() {
 void PartitionedStore::begin_micro_batch() {
   if (!gathers_on_visit()) return;
   drop_what_ran_ahead();
+  // The first record may have gone on into an evaluation: then this is where micro-batches end.
+  if (mode_ == Mode::following) order_.resize(position_);
   position_ = 0;
   mode_ = order_.empty() ? Mode::recording : Mode::following;
 }
@@ -76,8 +78,13 @@ void PartitionedStore::gather(Unit& unit) {
 
 void PartitionedStore::release(Unit& unit) {
   if (!gathers_on_visit()) return;
+  Gathered& gathered = gathered_[unit.index()];
+  if (wanted_at_once(unit)) {
+    gathered.state = Gathered::State::on_the_way;
+    return;
+  }
   unit.values().storage().discard();
-  gathered_[unit.index()].state = Gathered::State::released;
+  gathered.state = Gathered::State::released;
 }
 
 void PartitionedStore::start(Unit& unit) {
@@ -96,16 +103,31 @@ void PartitionedStore::follow(const Unit& unit) {
     if (as_recorded)
       ++position_;
     else
-      mode_ = Mode::idle;                     // an evaluation, say: it gathers when it comes
+      mode_ = Mode::idle;  // an evaluation, say: it gathers when it comes
   }
+}
+
+// The last visits of a forward are the first of the backward, in reverse: their values stay in between, where a gather
+// would run ahead anyway.
+bool PartitionedStore::wanted_at_once(const Unit& unit) const {
+  if (mode_ != Mode::following) return false;
+  for (std::size_t at = position_; at < order_.size(); ++at) {
+    if (order_[at] == unit.index()) return at == position_ || may_run_ahead(unit);
+    if (gathered_[order_[at]].state == Gathered::State::released) return false;
+  }
+  return false;
+}
+
+bool PartitionedStore::may_run_ahead(const Unit& unit) const {
+  return config_.overlap() && unit.size() <= config_.prefetch_bucket_size;
 }
 
 // One unit ahead, as far as its size allows: more would hold more memory without hiding more.
 void PartitionedStore::run_ahead() {
-  if (mode_ != Mode::following || !config_.overlap() || position_ >= order_.size()) return;
+  if (mode_ != Mode::following || position_ >= order_.size()) return;
   Unit& next = *owned_[order_[position_]].unit;
   Gathered& gathered = gathered_[next.index()];
-  if (next.size() > config_.prefetch_bucket_size || gathered.state != Gathered::State::released) return;
+  if (!may_run_ahead(next) || gathered.state != Gathered::State::released) return;
   start(next);
   gathered.state = Gathered::State::on_the_way;
 }

@@ -1,6 +1,6 @@
 // ZeRO stages 1 to 3 (Rajbhandari et al. 2020): rank r owns slice r of every unit's flat layout, which is padded to a
-// multiple of ranks x 1,024 elements. Stages 1 and 2 keep all working values, and publish gathers them. Stage 3 keeps the
-// slice, a visit gathers, and the next visit's gather runs while this one computes.
+// multiple of ranks x 1,024 elements. Stages 1 and 2 keep all working values, and publish gathers them. Stage 3 keeps
+// the slice, a visit gathers, and the next visit's gather runs while this one computes.
 #pragma once
 
 #include <vector>
@@ -32,9 +32,11 @@ class PartitionedStore : public ParameterStore {
   };
 
   bool gathers_on_visit() const { return config_.stage == 3; }
-  Tensor slice_of(const Unit& unit) const;    // of the working copy
+  Tensor slice_of(const Unit& unit) const;  // of the working copy
   void start(Unit& unit);
   void follow(const Unit& unit);
+  bool wanted_at_once(const Unit& unit) const;
+  bool may_run_ahead(const Unit& unit) const;
   void run_ahead();
   void drop_what_ran_ahead();
 
@@ -43,13 +45,13 @@ class PartitionedStore : public ParameterStore {
   Communicator& world_;
   Device& device_;
   std::vector<Owned> owned_;
-  std::vector<Tensor> slices_;                // stage 3: kept in place of the values
+  std::vector<Tensor> slices_;  // stage 3: kept in place of the values
   std::vector<Gathered> gathered_;
 
-  // The order in which the first micro-batch gathered. Every rank visits alike, so what one predicts from it all predict,
-  // and the order of collectives stays the same on all.
+  // The order in which the first micro-batch gathered. Every rank visits alike, so what one predicts from it all
+  // predict, and the order of collectives stays the same on all.
   std::vector<std::size_t> order_;
-  std::size_t position_ = 0;                  // in it, of the gather to come
+  std::size_t position_ = 0;  // in it, of the gather to come
   enum class Mode { idle, recording, following } mode_ = Mode::idle;
 };
 

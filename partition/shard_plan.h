@@ -8,10 +8,10 @@
 
 namespace tranche {
 
-// A unit's flat layout over `ranks`: padded to a multiple of ranks x 1,024 elements, so that every slice begins on a block
-// of the canonical sums.
+// A unit's flat layout over `ranks`: padded to a multiple of ranks x 1,024 elements, so that every slice begins on a
+// block of the canonical sums.
 struct Slicing {
-  std::size_t size = 0, ranks = 1;            // of the unit, elements
+  std::size_t size = 0, ranks = 1;  // of the unit, elements
 
   std::size_t padded() const { return tranche::padded(size, ranks * ops::block); }
   std::size_t slice() const { return padded() / ranks; }
