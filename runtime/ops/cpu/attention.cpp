@@ -51,17 +51,18 @@ struct Head {
   std::size_t batch, head;
 };
 
-// queries, sums: (head_width, side), both transposed
-void attend(const Head& h, std::size_t first_query, std::size_t queries, float* scaled_queries, float* sums,
+// queries, sums: (head_width, side), both transposed. count: of the tile's queries; its keys are as many, and what lies
+// behind them in memory is anything: a weight of zero does not undo a NaN.
+void attend(const Head& h, std::size_t first_query, std::size_t count, float* scaled_queries, float* sums,
             Running& running) {
-  const std::size_t width = h.op.shape.head_width;
+  const std::size_t width = h.op.shape.head_width, queries = whole_lanes(count);
   const WeightDropout dropout{h.op.dropout, h.op.shape, h.batch, h.head};
   alignas(64) float scores[side * side], factors[side * side], rescale[side];
   clear(sums, width * side);
   for (std::size_t q = 0; q < side; ++q) running.largest[q] = minus_infinity, running.sum[q] = 0;
   for (std::size_t first_key = 0; first_key <= first_query; first_key += side) {
     const bool diagonal = first_key == first_query;
-    const std::size_t keys = diagonal ? least(queries, side) : side;
+    const std::size_t keys = diagonal ? count : side;
     clear(scores, side * side);
     in_strips(diagonal, keys, [&](const Strip& s) {
       add_product(s.keys, queries - s.first_query, width, {h.keys + (first_key + s.first_key) * width, width, 1},
@@ -103,7 +104,7 @@ void forward_queries(const AttentionForward& op, std::size_t batch, std::size_t 
     copy_rows(qkv + first * stride + head * width, stride, count, width, s.scale, rows, width);
     into_lanes(rows, width, count, width, queries);
     Running running;
-    attend({keys, values, op, batch, head}, first, whole_lanes(count), queries, sums, running);
+    attend({keys, values, op, batch, head}, first, count, queries, sums, running);
     float* log_sums = op.log_sums.as<float>() + (batch * s.heads + head) * s.sequence + first;
     for (std::size_t q = 0; q < count; ++q) log_sums[q] = running.largest[q] + functors::log(running.sum[q]);
     T* y = op.y.as<T>() + (batch * s.sequence + first) * s.width() + head * width;

@@ -199,6 +199,23 @@ TEST_P(Attention, AQuerysOutputDoesNotDependOnWhatFollows) {
   EXPECT_TRUE(bits(t.y.view(0, u.y.shape())) == bits(u.y));
 }
 
+// A thread's memory keeps what the tile before left in it, and zero times NaN is NaN.
+TEST_P(Attention, WhatAThreadsMemoryHeldBeforeIsNeverSeen) {
+  for (const AttentionShape& s : shapes) {
+    const std::string clean = all_bits(s, dtype, dropout, 1, 0);
+    CpuDevice same{1};
+    const AttentionShape large = shape_of(1, 400, 1, 1, 256);
+    const Made poison = make_all(same, large, dtype), t = make_all(same, s, dtype);
+    for (const Tensor& each : {poison.qkv, poison.dy})
+      for (std::size_t i = 0; i < each.size(); ++i) set(each, i, NAN);
+    attention(poison.qkv, large, dropout, poison.y, poison.log_sums);
+    attention(t.qkv, s, dropout, t.y, t.log_sums);
+    attention_gradient(poison.dy, poison.qkv, poison.y, poison.log_sums, large, dropout, {poison.dqkv, false});
+    attention_gradient(t.dy, t.qkv, t.y, t.log_sums, s, dropout, {t.dqkv, true});
+    EXPECT_TRUE(bits(t.y) + bits(t.log_sums) + bits(t.dqkv) == clean) << "sequence " << s.sequence;
+  }
+}
+
 TEST_P(Attention, LargeScoresNeitherOverflowNorLoseTheLargest) {
   const AttentionShape s = shape_of(1, 100, 1, 1, 16);
   const Made t = make_all(device, s, dtype);
