@@ -33,6 +33,7 @@ void CanonicalSync::end_micro_batch() {
   if (reduction_block_ == 1 || ++in_block_ < reduction_block_) return;
   in_block_ = 0;
   for (std::size_t u = 0; u < block_sums_.size(); ++u) add_at_owners(*units_[u], std::exchange(block_sums_[u], {}));
+  wait();  // a float32 sum is too large to lie there through the next block
 }
 
 void CanonicalSync::add_at_owners(const Unit& unit, Tensor gradient) {

@@ -37,7 +37,8 @@ std::size_t most_in_flight(const StatePlan& plan, const std::vector<PlannedUnit>
     for (const std::size_t each : visited(u)) ++awaited[each];
 
   std::vector<bool> opened(units.size());
-  std::size_t gradients = 0, waiting = 0, most = 0;
+  std::size_t gradients = 0, most = 0;
+  std::size_t waiting = waits ? bytes(0) : 0;  // of the micro-batch before, until this one reduces its first
   for (std::size_t u = units.size(); u-- > 0;) {
     std::size_t values = 0;
     for (const std::size_t each : visited(u)) {

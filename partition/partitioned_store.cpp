@@ -11,8 +11,9 @@ PartitionedStore::PartitionedStore(const ZeroConfig& config, Precision precision
 
 PartitionedStore::~PartitionedStore() {
   try {
-    drop_what_ran_ahead();  // nobody may write into storage that is about to go
-  } catch (...) {           // the failure was told where the step met it
+    // Nobody may write into storage that is about to go: a visit that failed left its gather under way.
+    for (const Gathered& each : gathered_) each.arrival.wait();
+  } catch (...) {                             // the failure was told where the step met it
   }
 }
 

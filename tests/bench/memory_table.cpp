@@ -15,12 +15,12 @@ int main() {
   for (std::size_t stage = 0; stage < std::size(formulas); ++stage) {
     const SmallJob job{.numbers = Numbers::bfloat16,
                        .micro_batches = 8,
-                       .changes = {"model.n_layer=24", "model.n_embd=64", str("zero_optimization.stage=", stage)}};
+                       .changes = {"model.n_layer=24", "model.n_embd=128", str("zero_optimization.stage=", stage)}};
     const MeasuredState state = measure_state(run, job, ranks);
     if (stage == 0)
       std::printf(
-          "GPT-2, 24 layers, width 64: P = %zu parameters, bfloat16, AdamW, N = %zu ranks; bytes on each rank\n"
-          "parameters, gradients and optimizer state at their peak\n\n"
+          "GPT-2, 24 layers, width 128: P = %zu parameters, bfloat16, AdamW, N = %zu ranks; bytes on each rank\n"
+          "(parameters, gradients and optimizer state at their peak)\n\n"
           "stage  formula          bytes   parameters    gradients    optimizer    in flight      planned     "
           "measured\n",
           state.parameters, ranks);

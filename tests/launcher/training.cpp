@@ -121,10 +121,14 @@ TEST_F(Training, ADataFileThatIsNoneIsRefused) {
 }
 
 TEST_F(Training, TooLittleDeviceMemoryIsToldWithTheLedger) {
-  for (const char* memory : {"50KiB", "100KiB", "300KiB", "500KiB"})  // for the parameters, ... for the first step
-    EXPECT_THAT(failure(std::string{"train job.json --set device.memory="} + memory, 6),
-                AllOf(HasSubstr("memory ledger:\n"), HasSubstr("KiB of the device's"), HasSubstr("largest owners:")))
+  for (const char* memory : {"50KiB", "100KiB", "300KiB", "500KiB"}) {  // for the parameters, ... for the first step
+    const Result result = run(std::string{"train job.json --set device.memory="} + memory);
+    EXPECT_EQ(result.exit, 6) << memory;
+    EXPECT_THAT(result.errors, AllOf(HasSubstr("error: out of memory: "), HasSubstr("memory ledger:\n"),
+                                     HasSubstr("KiB of the device's"), HasSubstr("largest owners:")))
         << memory;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "runs")) << memory;
+  }
   EXPECT_EQ(run("train job.json --set device.memory=10MiB").exit, 0);
 }
 

@@ -1,6 +1,9 @@
 // A rank needs as many bytes as the plan says: at every stage, and what is in flight too.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "tests/partition/measured_state.h"
 
 namespace tranche::testing {
@@ -12,6 +15,11 @@ struct Case {
   bool overlap;
   std::vector<std::string> changes{};
 };
+
+const char* name_of(Numbers numbers) {
+  const char* names[] = {"float32", "bfloat16", "float16"};
+  return names[static_cast<int>(numbers)];
+}
 
 class Memory : public ::testing::TestWithParam<Case> {};
 
@@ -37,7 +45,18 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{2, 0, Numbers::bfloat16, true, {"reduction_block=3"}},
                       Case{2, 1, Numbers::bfloat16, true, {"reduction_block=3"}},
                       Case{1, 1, Numbers::bfloat16, true, {"reduction_block=3"}},
-                      Case{4, 3, Numbers::bfloat16, true, {"activation_checkpointing.enabled=true"}}));
+                      Case{2, 2, Numbers::bfloat16, true, {"model.n_layer=1", "model.vocab_size=2048"}},
+                      Case{3, 3, Numbers::bfloat16, true, {"model.n_layer=1", "model.vocab_size=2048"}},
+                      Case{2, 3, Numbers::bfloat16, false, {"model.n_layer=1", "model.vocab_size=2048"}},
+                      Case{4, 3, Numbers::bfloat16, true, {"activation_checkpointing.enabled=true"}}),
+    [](const auto& param) {
+      const Case& c = param.param;
+      std::string name = str("ranks", c.ranks, "_stage", c.stage, "_", name_of(c.numbers), c.overlap ? "_overlap" : "");
+      for (const std::string& change : c.changes) name += "_" + change;
+      std::ranges::replace_if(
+          name, [](unsigned char letter) { return std::isalnum(letter) == 0; }, '_');
+      return name;
+    });
 
 }  // namespace
 }  // namespace tranche::testing
