@@ -1,4 +1,6 @@
 // The program. Errors unwind to here and become one message and an exit code (docs/errors.md).
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <new>
@@ -15,6 +17,7 @@ int code(tranche::Exit exit) { return static_cast<int>(exit); }
 
 int main(int argc, char** argv) {
   using namespace tranche;
+  signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is then a write that fails, and is told as one
   CLI::App app;
   Chosen chosen;
   try {

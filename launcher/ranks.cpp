@@ -1,9 +1,13 @@
 #include "launcher/ranks.h"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <new>
+#include <thread>
 #include <vector>
 
+#include "launcher/stop.h"
 #include "runtime/base/log.h"
 
 namespace tranche {
@@ -55,6 +59,9 @@ Exit or_stop_all(Communicator& world, const std::function<Exit()>& body) {
     throw;
   } catch (...) {
     const Failure failure = describe(std::current_exception());
+    // What fails on several ranks alike is told by the lowest: its abort ends those that wait here.
+    stop_at_once();
+    std::this_thread::sleep_for(std::chrono::milliseconds{150} * std::min<std::size_t>(world.rank(), 10));
     log::error(failure.line);
     if (world.size() > 1) world.abort(static_cast<int>(failure.exit));
     return failure.exit;

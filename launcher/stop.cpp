@@ -24,6 +24,11 @@ void watch_for_stop() {
   sigaction(SIGINT, &action, nullptr);
 }
 
+void stop_at_once() {
+  signal(SIGTERM, SIG_DFL);
+  signal(SIGINT, SIG_DFL);
+}
+
 bool stop_requested() { return requested.load(); }
 
 }  // namespace tranche

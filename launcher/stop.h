@@ -6,6 +6,7 @@ namespace tranche {
 
 // From here on the first such signal is only noted; a second SIGINT ends the process as usual.
 void watch_for_stop();
+void stop_at_once();    // from here on such a signal ends the process
 bool stop_requested();  // any thread
 
 }  // namespace tranche

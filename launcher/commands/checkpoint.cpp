@@ -23,6 +23,10 @@ Exit verify(const std::string& path) {
   const std::vector<checkpoint::Damage> damages = checkpoint::verify(folder);
   ensure(Exit::checkpoint, damages.empty(), folder.string(), " is damaged: ", text_of(damages));
   std::cout << folder.string() << ": every byte is as it was written\n";
+  std::string newer;  // of a run's directory: it is not whole if its newest step is not
+  for (const checkpoint::Skipped& each : checkpoint::find_newest_complete(path).skipped)
+    newer += str("\n  ", each.folder.string(), ": ", each.reason);
+  ensure(Exit::checkpoint, newer.empty(), "newer than that, but not complete:", newer);
   return Exit::success;
 }
 

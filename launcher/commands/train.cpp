@@ -37,6 +37,13 @@ void read_start(const Options& options, std::size_t ranks, Start& start) {
   ensure(Exit::checkpoint, options.resume || !newest.folder, directory.string(), " holds ",
          newest.folder.value_or("").filename().string(),
          " of an earlier run: go on from it with --resume, or set another checkpoint.directory");
+  // Starting over would write over what may still be saved.
+  std::string damaged;
+  for (const checkpoint::Skipped& each : newest.skipped)
+    damaged += str("\n  ", each.folder.string(), ": ", each.reason);
+  ensure(Exit::checkpoint, newest.folder || damaged.empty(), directory.string(),
+         " holds checkpoints, but none that is complete; repair or delete them, or set another checkpoint.directory:",
+         damaged);
   start.resumes = options.resume && newest.folder.has_value();
   if (start.resumes)
     start.job->resume(ranks, checkpoint::read_manifest(*newest.folder).state.job, newest.folder->string());
@@ -106,10 +113,13 @@ Exit train(const Options& options, Session& session) {
   std::optional<Teller> teller;
   if (speaks) {
     teller.emplace(job, *device, *world, trainer.steps());
-    log::info(str(job.model_config.type, " of ", count_text(static_cast<double>(assembly.replica().model().parameters())),
-                  " parameters, ZeRO stage ", job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks",
-                  " of ", device->pool().threads(), " threads, ", job.batch.deal.micro_batches, " micro-batches a step"));
+    log::info(str(job.model_config.type, " of ",
+                  count_text(static_cast<double>(assembly.replica().model().parameters())), " parameters, ZeRO stage ",
+                  job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks", " of ",
+                  device->pool().threads(), " threads, ", job.batch.deal.micro_batches, " micro-batches a step"));
   }
+  if (trainer.steps() >= job.train.steps)
+    log::info(str("nothing to do: ", trainer.steps(), " steps are done, and \"steps\" is ", job.train.steps));
   watch_for_stop();
   const LoopEnd end = run_loop(trainer, job.train.steps, job.checkpoint.every, *world,
                                {.batch = [&](std::uint64_t step) { return reader.read(step, session.rank()); },

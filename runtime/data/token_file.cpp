@@ -30,6 +30,7 @@ hdf5::File open_existing(const std::filesystem::path& path) {
   std::error_code error;
   ensure(Exit::data, std::filesystem::exists(path, error), path.string(),
          ": there is no such token file; `tranche tokenize` makes one");
+  ensure(Exit::data, !std::filesystem::is_directory(path, error), path.string(), ": a folder, not a token file");
   return hdf5::File::open(path, Exit::data);
 }
 

@@ -72,7 +72,7 @@ std::string ranks_that_divide(std::size_t blocks) {
 BatchPlan plan_batch(const TrainConfig& config, std::size_t ranks, const std::string& place) {
   const std::optional<std::size_t>&total = config.train_batch_size, &micro = config.micro_batch_size,
         &accumulation = config.accumulation;
-  ensure(Exit::job_file, total || micro,
+  ensure(Exit::job_file, total || micro, place,
          "\"train_batch_size\" is missing: the samples of one step, over all ranks; give also ",
          "\"train_micro_batch_size_per_gpu\"");
   BatchPlan plan;

@@ -93,6 +93,73 @@ TEST_F(Program, TurnsTextIntoATokenFile) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "other.h5"));
 }
 
+TEST_F(Program, ATokenFileThatIsNoneIsDataThatDoesNotFit) {
+  write_job();
+  std::filesystem::create_directory(folder.path() / "train.h5");
+  const Result result = run("train job.json");
+  EXPECT_EQ(result.exit, 4);
+  EXPECT_THAT(result.errors, StartsWith("error: train.h5: a folder, not a token file"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "runs"));
+}
+
+TEST_F(Program, AMissingBatchSizeNamesTheFile) {
+  write_job();
+  const Result result = run("config job.json --set train_batch_size=null --set train_micro_batch_size_per_gpu=null");
+  EXPECT_EQ(result.exit, 3);
+  EXPECT_THAT(result.errors, AllOf(StartsWith("error: "), HasSubstr("job.json"), HasSubstr("is missing")));
+}
+
+class Trained : public Program {
+ protected:
+  const std::filesystem::path directory = folder.path() / "runs/job";
+
+  void SetUp() override {
+    folder.write("text.txt", std::string(2000, 'a'));
+    ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
+    write_job(R"(, "checkpoint": {"every": 1})");
+    const Result result = run("train job.json");
+    ASSERT_EQ(result.exit, 0) << result.errors;
+  }
+  void damage(const char* step) const { std::filesystem::remove(directory / step / "tranche-0000-of-0001.h5"); }
+};
+
+TEST_F(Trained, AResumeAtTheEndSaysSo) {
+  const Result result = run("train job.json --resume");
+  EXPECT_EQ(result.exit, 0);
+  EXPECT_THAT(result.errors, HasSubstr("nothing to do: 2 steps are done, and \"steps\" is 2"));
+}
+
+TEST_F(Trained, ARunWhoseNewestStepIsDamagedIsNotVerified) {
+  EXPECT_EQ(run("checkpoint verify runs/job").exit, 0);
+  damage("step-000002");
+  const Result result = run("checkpoint verify runs/job");
+  EXPECT_EQ(result.exit, 5);
+  EXPECT_THAT(result.output, HasSubstr("step-000001: every byte is as it was written"));
+  EXPECT_THAT(result.errors, HasSubstr("step-000002: tranche-0000-of-0001.h5 is missing"));
+  EXPECT_EQ(run("checkpoint verify runs/job/step-000001").exit, 0);
+}
+
+TEST_F(Trained, NothingStartsOverWhereEveryCheckpointIsDamaged) {
+  damage("step-000001");
+  damage("step-000002");
+  const std::size_t before = files();
+  for (const char* command : {"train job.json --resume", "train job.json"}) {
+    const Result result = run(command);
+    EXPECT_EQ(result.exit, 5) << command;
+    EXPECT_THAT(result.errors, AllOf(HasSubstr("holds checkpoints, but none that is complete"),
+                                     HasSubstr("step-000002: tranche-0000-of-0001.h5 is missing")));
+    EXPECT_EQ(files(), before);
+  }
+}
+
+TEST_F(Trained, AFileAtItsSizeLimitIsAWriteThatFails) {
+  const Result result =
+      run("version >/dev/null; ulimit -f 20; '" TRANCHE_PROGRAM "' train job.json --resume --set steps=3");
+  EXPECT_EQ(result.exit, 8) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("File too large"));
+  EXPECT_EQ(run("checkpoint verify runs/job").exit, 0);
+}
+
 TEST_F(Program, SaysThatACheckpointIsNotThere) {
   for (const char* command : {"inspect", "verify", "digest"}) {
     const Result result = run(std::string{"checkpoint "} + command + " runs/none");
