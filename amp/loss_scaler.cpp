@@ -7,11 +7,11 @@ namespace tranche {
 GradientNorm ScalerOf::unscale(const Shards& gradients) {
   const GradientNorm norm = scaled_norm(gradients, 1 / scale_, owned_, replica_);
   if (!norm.finite() && at_floor())
-    fail(Exit::numerics,
-         str("overflow at the smallest loss scale, ", scale_, ": the gradient of ",
-             first_non_finite(gradients, owned_, replica_),
-             "; the loss or its gradient is not finite on its own: lower the learning rate, clip gradients, use bf16, or "
-             "look at the data of this step"));
+    fail(Exit::numerics, str("overflow at the smallest loss scale, ", scale_, ": the gradient of ",
+                             first_non_finite(gradients, owned_, replica_),
+                             "; the loss or its gradient is not finite on its own: lower the learning rate, clip "
+                             "gradients, use bf16, or "
+                             "look at the data of this step"));
   return norm;
 }
 

@@ -41,8 +41,9 @@ class StaticScaler : public ScalerOf {
   bool at_floor() const override { return false; }
 };
 
-// DeepSpeed's: doubles on the clean step after a window of clean ones; halves on an overflow once `hysteresis` overflows
-// are used up, never below the floor. Hysteresis is refilled at growth only, or by every clean step if `consecutive`.
+// DeepSpeed's: doubles on the clean step after a window of clean ones; halves on an overflow once `hysteresis`
+// overflows are used up, never below the floor. Hysteresis is refilled at growth only, or by every clean step if
+// `consecutive`.
 class DynamicScaler : public ScalerOf {
  public:
   struct Options {

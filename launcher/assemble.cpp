@@ -130,8 +130,8 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
 
   const checkpoint::JobState& state = resumption.found->manifest.state;
   ensure(Exit::data, checkpoint::get<std::string>(state.logical, "data") == data_, resumption.found->folder.string(),
-         " was trained on other tokens than ", job_.data.train, " holds now: give the old token file back, or start a new ",
-         "run in another checkpoint.directory");
+         " was trained on other tokens than ", job_.data.train,
+         " holds now: give the old token file back, or start a new ", "run in another checkpoint.directory");
   NamedNumbers scaler;
   for (const auto& [name, value] : state.logical)
     if (name.starts_with(scaler_prefix)) scaler[name.substr(scaler_prefix.size())] = std::get<double>(value);
@@ -144,7 +144,8 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
   const std::string path = checkpoint::get<std::string>(state.circumstances, "instruction_path");
   if (path != ops::name_of(ops::instruction_path()))
     log::warning(str("this checkpoint was written with ", path, " instructions and goes on with ",
-                     ops::name_of(ops::instruction_path()), ": the last bits of matrix products may differ from there on"));
+                     ops::name_of(ops::instruction_path()),
+                     ": the last bits of matrix products may differ from there on"));
 }
 
 }  // namespace tranche

@@ -49,7 +49,8 @@ class Replica {
 // A replica that trains: with gradients, scaler, optimizer, and the state that checkpoints hold.
 class Assembly {
  public:
-  // Collective; as Replica. data: what identifies the training data (TokenFile::sha256); a resume on other data is refused.
+  // Collective; as Replica. data: what identifies the training data (TokenFile::sha256); a resume on other data is
+  // refused.
   Assembly(const Job& job, std::string data, Communicator& world, Device& device);
 
   Trainer& trainer() { return *trainer_; }

@@ -1,33 +1,46 @@
 #include "launcher/stop.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 #include <atomic>
+#include <thread>
 
 namespace tranche {
 namespace {
 
-std::atomic<bool> requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may touch lock-free atomics only");
+std::atomic<bool> requested{false}, at_once{false};
 
-extern "C" void note_stop(int) { requested.store(true); }
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+void wait_for_signals() {
+  const sigset_t signals = stop_signals();
+  for (;;) {
+    int signal_number = 0;
+    if (sigwait(&signals, &signal_number) != 0) continue;
+    const bool again = requested.exchange(true) && signal_number == SIGINT;
+    if (!again && !at_once.load()) continue;
+    signal(signal_number, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    raise(signal_number);
+  }
+}
 
 }  // namespace
 
 void watch_for_stop() {
-  struct sigaction action {};
-  action.sa_handler = note_stop;
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;  // reads and writes of libraries go on
-  sigaction(SIGTERM, &action, nullptr);
-  action.sa_flags |= SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // inherited by every thread that is started from here on
+  std::thread{wait_for_signals}.detach();
 }
 
-void stop_at_once() {
-  signal(SIGTERM, SIG_DFL);
-  signal(SIGINT, SIG_DFL);
-}
+void stop_at_once() { at_once.store(true); }
 
 bool stop_requested() { return requested.load(); }
 

@@ -4,7 +4,12 @@
 
 namespace tranche {
 
-// From here on the first such signal is only noted; a second SIGINT ends the process as usual.
+// Call before any other thread is started. From here on the first such signal is only noted; a second SIGINT ends the
+// process as usual.
+//
+// The signals are blocked in every thread, and one thread of their own waits for them: oneDNN's generated products use
+// the stack pointer as one more register, so a signal that is handled on a computing thread writes its frame over
+// whatever that register points to.
 void watch_for_stop();
 void stop_at_once();    // from here on such a signal ends the process
 bool stop_requested();  // any thread

@@ -13,7 +13,7 @@ PartitionedStore::~PartitionedStore() {
   try {
     // Nobody may write into storage that is about to go: a visit that failed left its gather under way.
     for (const Gathered& each : gathered_) each.arrival.wait();
-  } catch (...) {                             // the failure was told where the step met it
+  } catch (...) {  // the failure was told where the step met it
   }
 }
 

@@ -39,13 +39,16 @@ Exit continue_text(const Options& options, Session& session) {
   std::string printed;
   const auto print = [&] {
     const std::string text = tokenizer->decode(made);
-    if (session.rank() == 0 && text.starts_with(printed)) std::fwrite(text.data() + printed.size(), 1, text.size() - printed.size(), stdout);
+    if (session.rank() == 0 && text.starts_with(printed))
+      std::fwrite(text.data() + printed.size(), 1, text.size() - printed.size(), stdout);
     std::fflush(stdout);
     printed = text;
   };
   print();
-  const Sampling sampling{.temperature = static_cast<float>(options.temperature), .top_k = options.top_k,
-                          .top_p = static_cast<float>(options.top_p), .seed = options.seed};
+  const Sampling sampling{.temperature = static_cast<float>(options.temperature),
+                          .top_k = options.top_k,
+                          .top_p = static_cast<float>(options.top_p),
+                          .seed = options.seed};
   generate(prompt, options.tokens, job.model_config.positions, sampling, 0, next_logits(replica.model(), *device),
            [&](Token token) {
              if (token == tokenizer->end_of_text()) return false;

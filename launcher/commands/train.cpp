@@ -120,7 +120,6 @@ Exit train(const Options& options, Session& session) {
   }
   if (trainer.steps() >= job.train.steps)
     log::info(str("nothing to do: ", trainer.steps(), " steps are done, and \"steps\" is ", job.train.steps));
-  watch_for_stop();
   const LoopEnd end = run_loop(trainer, job.train.steps, job.checkpoint.every, *world,
                                {.batch = [&](std::uint64_t step) { return reader.read(step, session.rank()); },
                                 .report =
@@ -136,6 +135,7 @@ Exit train(const Options& options, Session& session) {
 }
 
 Exit run(const Options& options) {
+  watch_for_stop();
   Session session;
   return or_stop_all(session.control(), [&] { return train(options, session); });
 }

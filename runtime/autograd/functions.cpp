@@ -12,9 +12,9 @@ namespace tranche::autograd {
 namespace {
 
 // Ends a function: where a gradient is wanted, leaves the node that calls backward(dy).
-template <class Backward>
-Tensor taped(Tensor y, std::initializer_list<const Tensor*> inputs, Backward backward) {
-  const bool wanted = std::any_of(inputs.begin(), inputs.end(), [](const Tensor* x) { return x->variable() != nullptr; });
+template <class Backward> Tensor taped(Tensor y, std::initializer_list<const Tensor*> inputs, Backward backward) {
+  const bool wanted =
+      std::any_of(inputs.begin(), inputs.end(), [](const Tensor* x) { return x->variable() != nullptr; });
   if (Tape::current() == nullptr || !wanted) return y;
   y.set_variable(std::make_shared<Variable>());
   Tape::current()->record([result = y.variable(), backward = std::move(backward)] {
@@ -34,7 +34,7 @@ class Into {
   }
   Into(const Into&) = delete;
   Into& operator=(const Into&) = delete;
-  operator const ops::Destination&() const { return destination_; }   // NOLINT: an Into is used as its destination
+  operator const ops::Destination&() const { return destination_; }  // NOLINT: an Into is used as its destination
 
  private:
   std::shared_ptr<Variable> variable_;
@@ -111,8 +111,7 @@ Tensor gated(ops::Activation kind, const Tensor& gate, const Tensor& up) {
 
 Tensor attention(const Tensor& qkv, const ops::AttentionShape& shape, const ops::AttentionDropout& dropout) {
   const Tensor y = result(qkv, "attention", with_cols(qkv.shape(), shape.width()));
-  const Tensor log_sums =
-      qkv.sibling("attention log sums", {shape.batch, shape.heads, shape.sequence}, DType::float32);
+  const Tensor log_sums = qkv.sibling("attention log sums", {shape.batch, shape.heads, shape.sequence}, DType::float32);
   ops::attention(qkv, shape, dropout, y, log_sums);
   return taped(y, {&qkv}, [=, out = y](const Tensor& dy) {
     ops::attention_gradient(dy, qkv, out, log_sums, shape, dropout, Into{qkv});

@@ -1,7 +1,7 @@
-// Differentiable functions: each runs a forward kernel and, if a tape is recording and an input needs a gradient, leaves
-// the node that runs the backward kernels. Shapes, precision and order are those of the op with the same name in
-// runtime/ops, where x may have more dimensions before its last: (batch, sequence, width) counts as (rows, width), and the
-// result keeps them. Results are new activations on the input's device, of its dtype.
+// Differentiable functions: each runs a forward kernel and, if a tape is recording and an input needs a gradient,
+// leaves the node that runs the backward kernels. Shapes, precision and order are those of the op with the same name in
+// runtime/ops, where x may have more dimensions before its last: (batch, sequence, width) counts as (rows, width), and
+// the result keeps them. Results are new activations on the input's device, of its dtype.
 #pragma once
 
 #include "runtime/autograd/tape.h"
@@ -10,16 +10,16 @@
 
 namespace tranche::autograd {
 
-Tensor embedding(const Tensor& tokens, const Tensor& table);                         // (...) int32, (vocabulary, width)
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});       // (rows, in), (out, in), (out)
+Tensor embedding(const Tensor& tokens, const Tensor& table);                    // (...) int32, (vocabulary, width)
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});  // (rows, in), (out, in), (out)
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float epsilon);
 Tensor rms_norm(const Tensor& x, const Tensor& gain, float epsilon);
 Tensor activate(ops::Activation kind, const Tensor& x);
 Tensor gated(ops::Activation kind, const Tensor& gate, const Tensor& up);
 Tensor attention(const Tensor& qkv, const ops::AttentionShape& shape, const ops::AttentionDropout& dropout = {});
-Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta);     // overwrites qkv's bytes
+Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta);  // overwrites qkv's bytes
 Tensor add(const Tensor& a, const Tensor& b);
-Tensor dropout(const Tensor& x, float probability, RandomKey key);                   // x itself when probability is 0
-Tensor cross_entropy(const Tensor& logits, const Tensor& targets);                   // (1) float32; overwrites logits in backward
+Tensor dropout(const Tensor& x, float probability, RandomKey key);  // x itself when probability is 0
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets);  // (1) float32; overwrites logits in backward
 
 }  // namespace tranche::autograd

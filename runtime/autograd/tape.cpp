@@ -25,7 +25,7 @@ void Variable::commit(const ops::Destination& written) {
 
 void Variable::add(const Tensor& contribution) {
   if (!bound_ && !gradient_) {
-    gradient_ = contribution.detached();      // shared with its maker, so from here on it is only read
+    gradient_ = contribution.detached();  // shared with its maker, so from here on it is only read
     received_ = shared_ = true;
     return;
   }
@@ -60,7 +60,8 @@ Recording::~Recording() { current_tape = before_; }
 
 void Tape::backward(const Tensor& output, const Tensor& gradient) {
   const Recording pause{nullptr};
-  check(output.variable() != nullptr, "backward: ", output.name(), " does not depend on anything that needs a gradient");
+  check(output.variable() != nullptr, "backward: ", output.name(),
+        " does not depend on anything that needs a gradient");
   output.variable()->add(gradient);
   while (!nodes_.empty()) {
     const Node node = std::move(nodes_.back());

@@ -27,10 +27,10 @@ struct Variable {
   // The gradient so far, empty if none came; the variable lets go of it.
   Tensor take();
 
-  void bind(Tensor view);                     // to a parameter's place in the flat gradient, which holds nothing yet
+  void bind(Tensor view);  // to a parameter's place in the flat gradient, which holds nothing yet
   void unbind();
   bool bound() const { return bound_; }
-  bool received() const { return received_; }   // a contribution has come
+  bool received() const { return received_; }  // a contribution has come
 
  private:
   Tensor gradient_;
@@ -42,11 +42,11 @@ class Tape {
   using Node = std::function<void()>;
 
   Tape() = default;
-  ~Tape();                                    // nodes that never ran go newest first
+  ~Tape();  // nodes that never ran go newest first
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  static Tape* current();                     // of this thread; null: nothing is recorded
+  static Tape* current();  // of this thread; null: nothing is recorded
   void record(Node node) { nodes_.push_back(std::move(node)); }
 
   // gradient: of output's shape. Runs every node; what a node saved dies with it, before the next one runs.
@@ -70,8 +70,8 @@ class Recording {
 
 using Forward = std::function<Tensor(const Tensor&)>;
 
-// y = forward(x), keeping x alone (Chen et al. 2016). Its one node runs forward again on a tape of its own when backward
-// comes by. forward must be a pure function of x and of parameters: then running it again gives the same bits.
+// y = forward(x), keeping x alone (Chen et al. 2016). Its one node runs forward again on a tape of its own when
+// backward comes by. forward must be a pure function of x and of parameters: then running it again gives the same bits.
 Tensor recomputed(const Tensor& x, Forward forward);
 
 }  // namespace tranche

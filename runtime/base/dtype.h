@@ -1,4 +1,5 @@
-// Element types, and exact conversions between them (IEEE 754, to nearest, ties to even; NaN stays NaN, infinities stay).
+// Element types, and exact conversions between them (IEEE 754, to nearest, ties to even; NaN stays NaN, infinities
+// stay).
 //
 // Branch-free integer arithmetic, so that loops over them are vectorised on every instruction path and the same lines
 // serve a GPU. Denormals are kept.
@@ -18,14 +19,16 @@
 
 namespace tranche {
 
-struct bfloat16 { std::uint16_t bits; };
-struct float16 { std::uint16_t bits; };
+struct bfloat16 {
+  std::uint16_t bits;
+};
+struct float16 {
+  std::uint16_t bits;
+};
 
 enum class DType : std::uint8_t { float32, bfloat16, float16, int32 };
 
-constexpr std::size_t bytes_of(DType dtype) {
-  return dtype == DType::float32 || dtype == DType::int32 ? 4 : 2;
-}
+constexpr std::size_t bytes_of(DType dtype) { return dtype == DType::float32 || dtype == DType::int32 ? 4 : 2; }
 constexpr std::string_view name_of(DType dtype) {
   constexpr std::string_view names[] = {"float32", "bfloat16", "float16", "int32"};
   return names[static_cast<std::size_t>(dtype)];
@@ -54,21 +57,18 @@ TRANCHE_HOST_DEVICE inline float to_float(float16 x) {
 
 template <class T> T from_float(float x);
 
-template <>
-TRANCHE_HOST_DEVICE inline float from_float<float>(float x) { return x; }
+template <> TRANCHE_HOST_DEVICE inline float from_float<float>(float x) { return x; }
 
-template <>
-TRANCHE_HOST_DEVICE inline bfloat16 from_float<bfloat16>(float x) {
+template <> TRANCHE_HOST_DEVICE inline bfloat16 from_float<bfloat16>(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
-  const std::uint32_t quiet = bits >> 16 | 0x40u;             // a NaN whose payload is cut must not become infinite
+  const std::uint32_t quiet = bits >> 16 | 0x40u;  // a NaN whose payload is cut must not become infinite
   return {static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded)};
 }
 
-template <>
-TRANCHE_HOST_DEVICE inline float16 from_float<float16>(float x) {
+template <> TRANCHE_HOST_DEVICE inline float16 from_float<float16>(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
-  const std::uint32_t normal = (size - 0x38000000u + 0xFFFu + (size >> 13 & 1u)) >> 13;      // rebias 127 to 15
+  const std::uint32_t normal = (size - 0x38000000u + 0xFFFu + (size >> 13 & 1u)) >> 13;  // rebias 127 to 15
   // Below 2^-14 the addition of 0.5 rounds to a multiple of 2^-24 and leaves it in the low bits of the mantissa.
   const std::uint32_t denormal = std::bit_cast<std::uint32_t>(std::bit_cast<float>(size) + 0.5f) - 0x3F000000u;
   const std::uint32_t finite = size < 0x38800000u ? denormal : normal;
@@ -77,7 +77,6 @@ TRANCHE_HOST_DEVICE inline float16 from_float<float16>(float x) {
 }
 
 // Denormal sums above rely on gradual underflow: nothing in this program may set flush-to-zero.
-template <class T>
-TRANCHE_HOST_DEVICE inline float rounded_to(float x) { return to_float(from_float<T>(x)); }
+template <class T> TRANCHE_HOST_DEVICE inline float rounded_to(float x) { return to_float(from_float<T>(x)); }
 
 }  // namespace tranche

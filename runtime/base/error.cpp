@@ -18,7 +18,8 @@ std::string open_frames() {
 
 }  // namespace detail
 
-Error::Error(Exit exit, const std::string& message) : std::runtime_error(message + detail::open_frames()), exit_(exit) {}
+Error::Error(Exit exit, const std::string& message)
+    : std::runtime_error(message + detail::open_frames()), exit_(exit) {}
 
 void fail(Exit exit, const std::string& message) { throw Error(exit, message); }
 

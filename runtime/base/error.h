@@ -33,8 +33,7 @@ enum class Exit : int {
 };
 
 // The parts, written one after another.
-template <class... Parts>
-std::string str(const Parts&... parts) {
+template <class... Parts> std::string str(const Parts&... parts) {
   std::ostringstream text;
   (text << ... << parts);
   return std::move(text).str();
@@ -54,15 +53,15 @@ class Error : public std::runtime_error {
 [[noreturn]] void fail(Exit exit, const std::string& message);
 
 // The caller's mistake or ours: Exit::internal.
-template <class... Parts>
-void check(bool condition, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(Exit::internal, str(parts...));
+template <class... Parts> void check(bool condition, const Parts&... parts) {
+  if (!condition) [[unlikely]]
+    fail(Exit::internal, str(parts...));
 }
 
 // As check, with the exit code that the user should see.
-template <class... Parts>
-void ensure(Exit exit, bool condition, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(exit, str(parts...));
+template <class... Parts> void ensure(Exit exit, bool condition, const Parts&... parts) {
+  if (!condition) [[unlikely]]
+    fail(exit, str(parts...));
 }
 
 namespace detail {
@@ -84,8 +83,7 @@ std::string open_frames();  // "\n  while ..." for each open frame of this threa
 }  // namespace detail
 
 // Says what the current scope of this thread is doing. The description is made only if an Error is.
-template <std::invocable Describe>
-class Doing : detail::Frame {
+template <std::invocable Describe> class Doing : detail::Frame {
  public:
   explicit Doing(Describe describe)
       : Frame([](const Frame& self) { return static_cast<const Doing&>(self).describe_text_(); }),

@@ -14,7 +14,7 @@ namespace tranche {
 enum class Purpose : std::uint64_t { initialise = 1, order = 2, dropout = 3, sampling = 4 };
 
 TRANCHE_HOST_DEVICE inline std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t counter_low,
-                                                              std::uint64_t counter_high) {
+                                                               std::uint64_t counter_high) {
   std::uint32_t c0 = static_cast<std::uint32_t>(counter_low), c1 = static_cast<std::uint32_t>(counter_low >> 32);
   std::uint32_t c2 = static_cast<std::uint32_t>(counter_high), c3 = static_cast<std::uint32_t>(counter_high >> 32);
   std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);

@@ -28,7 +28,9 @@ struct CollectiveRecord {
   std::size_t bytes = 0;
 };
 
-struct Traffic { std::size_t count = 0, bytes = 0; };
+struct Traffic {
+  std::size_t count = 0, bytes = 0;
+};
 
 class Communicator {
  public:
@@ -85,7 +87,7 @@ class Communicator {
   std::size_t rank_, size_;
   std::uint64_t sequence_ = 0;
   std::map<std::string_view, Traffic> traffic_;
-  std::vector<CollectiveRecord> records_;     // a ring once it holds `history`
+  std::vector<CollectiveRecord> records_;  // a ring once it holds `history`
 };
 
 // One rank alone: everything happens at once.

@@ -74,7 +74,7 @@ class Meeting {
   std::size_t arrived_ = 0, readers_ = 0, round_ = 0;
   std::optional<std::string> failure_;  // the first; the team does not recover
   std::optional<std::string> left_;
-  bool unread_ = false;                       // of the last meeting: some rank could not read
+  bool unread_ = false;  // of the last meeting: some rank could not read
 };
 
 namespace {

@@ -57,7 +57,7 @@ class Device {
   const Ledger& ledger() const { return ledger_; }
 
  protected:
-  virtual std::byte* allocate_bytes(std::size_t bytes) = 0;   // null: there are none
+  virtual std::byte* allocate_bytes(std::size_t bytes) = 0;  // null: there are none
   virtual void free_bytes(std::byte* data, std::size_t bytes) = 0;
 
  private:

@@ -18,7 +18,11 @@ std::string_view name_of(Category category);
 class Ledger {
  public:
   // One live allocation; remove it when its bytes go.
-  struct Entry { Category category; std::size_t bytes; std::string owner; };
+  struct Entry {
+    Category category;
+    std::size_t bytes;
+    std::string owner;
+  };
   using Line = std::list<Entry>::iterator;
 
   Line add(Category category, std::size_t bytes, std::string_view owner);
@@ -26,11 +30,11 @@ class Ledger {
 
   std::size_t live(Category category) const;
   std::size_t peak(Category category) const;
-  std::size_t live() const;                        // all categories
-  std::size_t peak() const;                        // of the sum, which is at most the sum of the peaks
+  std::size_t live() const;  // all categories
+  std::size_t peak() const;  // of the sum, which is at most the sum of the peaks
   // The largest sum of these categories' live bytes at one moment, since construction or reset_peaks.
-  std::size_t peak_of_training_state() const;      // parameters + gradients + optimizer
-  void reset_peaks();                              // to what is live
+  std::size_t peak_of_training_state() const;  // parameters + gradients + optimizer
+  void reset_peaks();                          // to what is live
 
   // A table by category, then the `owners` largest owners.
   std::string report(std::size_t owners = 10) const;

@@ -40,7 +40,7 @@ void WorkQueue::serve() {
         failure_ = std::current_exception();
       }
     }
-    item.task = nullptr;                      // what it held goes before anyone is told
+    item.task = nullptr;  // what it held goes before anyone is told
     item.done.complete(failure_);
   }
 }

@@ -14,7 +14,7 @@ namespace tranche {
 class WorkQueue {
  public:
   WorkQueue();
-  ~WorkQueue();                               // runs what was given, then ends
+  ~WorkQueue();  // runs what was given, then ends
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
@@ -22,15 +22,18 @@ class WorkQueue {
   Event run(std::function<void()> task);
 
  private:
-  struct Item { std::function<void()> task; Event done; };
+  struct Item {
+    std::function<void()> task;
+    Event done;
+  };
   void serve();
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Item> items_;
   bool ending_ = false;
-  std::exception_ptr failure_;                // of the serving thread
-  std::thread thread_;                        // last: it uses the others
+  std::exception_ptr failure_;  // of the serving thread
+  std::thread thread_;          // last: it uses the others
 };
 
 }  // namespace tranche

@@ -1,4 +1,5 @@
-// Which micro-batch of which step is being computed: part of the key of every random number drawn for it. Never the rank.
+// Which micro-batch of which step is being computed: part of the key of every random number drawn for it. Never the
+// rank.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,9 @@
 namespace tranche {
 
 struct Moment {
-  std::uint64_t step = 0, micro_batch = 0;    // micro_batch is numbered within the step, over all ranks
+  std::uint64_t step = 0, micro_batch = 0;  // micro_batch is numbered within the step, over all ranks
 
-  static Moment& now() {                      // of this thread
+  static Moment& now() {  // of this thread
     thread_local Moment moment;
     return moment;
   }

@@ -11,7 +11,7 @@ namespace tranche {
 class Unit;
 
 struct Initial {
-  float mean = 0, deviation = 0;              // normal; a deviation of 0 is a constant
+  float mean = 0, deviation = 0;  // normal; a deviation of 0 is a constant
 
   static Initial zeros() { return {0, 0}; }
   static Initial ones() { return {1, 0}; }
@@ -19,14 +19,14 @@ struct Initial {
 };
 
 struct Parameter {
-  std::string name;                           // of the whole path: "blocks.7.mlp.up.weight"
+  std::string name;  // of the whole path: "blocks.7.mlp.up.weight"
   Shape shape;
   Initial initial{};
 
   // Set when its unit is placed.
   Unit* unit = nullptr;
-  std::size_t offset = 0;                     // in the unit's flat layout, elements
-  Tensor value{};                             // a view into that layout; its bytes are there during a visit only
+  std::size_t offset = 0;  // in the unit's flat layout, elements
+  Tensor value{};          // a view into that layout; its bytes are there during a visit only
 
   // What a layer computes with: value, through the unit's weight transform. Only inside a visit to the unit.
   Tensor tensor() const;

@@ -18,11 +18,11 @@ struct Precision {
 struct Owned {
   Unit* unit = nullptr;
   std::size_t first = 0;
-  Tensor master;                              // (1, owned) float32: what the optimizer updates
-  Tensor working;                             // (1, owned), half: its rounded copy; empty where master is the copy itself
+  Tensor master;   // (1, owned) float32: what the optimizer updates
+  Tensor working;  // (1, owned), half: its rounded copy; empty where master is the copy itself
 };
 
-using Shards = std::vector<Tensor>;           // float32 gradients, one for each Owned; both are indexed by unit
+using Shards = std::vector<Tensor>;  // float32 gradients, one for each Owned; both are indexed by unit
 
 // Who holds parameters, and when. One rank calls from one thread; ranks call in the same order.
 class ParameterStore {
@@ -30,11 +30,11 @@ class ParameterStore {
   virtual ~ParameterStore() = default;
   // Lays the unit out and fills what this rank owns with its initial values; call publish after the last.
   virtual void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) = 0;
-  virtual void begin_micro_batch() {}         // the same gathers as last time are to be expected, in the same order
-  virtual void gather(Unit& unit) = 0;        // collective; afterwards the unit's values can be read
-  virtual void release(Unit& unit) = 0;       // local
+  virtual void begin_micro_batch() {}    // the same gathers as last time are to be expected, in the same order
+  virtual void gather(Unit& unit) = 0;   // collective; afterwards the unit's values can be read
+  virtual void release(Unit& unit) = 0;  // local
   virtual const std::vector<Owned>& owned() const = 0;
-  virtual void publish() = 0;                 // collective: working slices that were updated reach those who compute
+  virtual void publish() = 0;  // collective: working slices that were updated reach those who compute
 };
 
 // Who sums gradients, and when.
@@ -53,7 +53,7 @@ class WeightTransform {
  public:
   virtual ~WeightTransform() = default;
   virtual bool wants(const Parameter&) const { return false; }
-  virtual Tensor apply(const Tensor& weight) const { return weight; }   // forward code; a pure function of the weight
+  virtual Tensor apply(const Tensor& weight) const { return weight; }  // forward code; a pure function of the weight
 };
 
 // What of a unit's forward is kept for its backward. The default keeps all.
@@ -106,7 +106,7 @@ class LocalSync : public GradientSync {
 
  private:
   std::size_t reduction_block_, in_block_ = 0;
-  std::vector<Unit*> units_;                  // by index, as they come
+  std::vector<Unit*> units_;  // by index, as they come
   Shards sums_, block_sums_;
 };
 

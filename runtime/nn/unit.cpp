@@ -18,7 +18,7 @@ class Visit {
   }
   ~Visit() {
     leave();
-    if (owes_gradients_)                      // the tape was dropped without a backward
+    if (owes_gradients_)  // the tape was dropped without a backward
       for (Unit* each : units_) --each->awaited_;
   }
   Visit(const Visit&) = delete;
@@ -62,12 +62,15 @@ class Visit {
   }
 
  private:
-  struct Derived { std::shared_ptr<Storage> values; std::function<Tensor()> again; };
+  struct Derived {
+    std::shared_ptr<Storage> values;
+    std::function<Tensor()> again;
+  };
 
   std::vector<Unit*> units_;
   std::vector<Derived> derived_;
   Visit* outer_ = nullptr;
-  Moment moment_ = Moment::now(), moment_before_{};   // so that recomputation draws the same numbers
+  Moment moment_ = Moment::now(), moment_before_{};  // so that recomputation draws the same numbers
   bool inside_ = false, owes_gradients_ = Tape::current() != nullptr;
   static thread_local Visit* innermost_;
 };
@@ -136,8 +139,9 @@ void Unit::initialise(std::uint64_t seed, std::size_t first, const Tensor& eleme
 }
 
 void Unit::open_gradient() {
-  if (gradient_) return;                      // a tied unit's other visit has begun it
-  gradient_ = Tensor::empty(values_.device(), name_ + " gradient", Category::gradients, values_.shape(), values_.dtype());
+  if (gradient_) return;  // a tied unit's other visit has begun it
+  gradient_ =
+      Tensor::empty(values_.device(), name_ + " gradient", Category::gradients, values_.shape(), values_.dtype());
   for (Parameter* parameter : parameters_)
     parameter->value.variable()->bind(gradient_.view(parameter->offset, parameter->shape));
 }

@@ -30,11 +30,11 @@ class Unit {
   // A function of seed, names and element numbers alone, so no rank ever needs the whole.
   void initialise(std::uint64_t seed, std::size_t first, const Tensor& elements) const;
 
-  std::size_t size() const { return size_; }            // elements, without padding
-  std::size_t index() const { return index_; }          // among the model's units
+  std::size_t size() const { return size_; }    // elements, without padding
+  std::size_t index() const { return index_; }  // among the model's units
   const std::string& name() const { return name_; }
   const std::vector<Parameter*>& parameters() const { return parameters_; }
-  const Tensor& values() const { return values_; }      // (1, flat)
+  const Tensor& values() const { return values_; }  // (1, flat)
 
  private:
   friend class Visit;
@@ -42,7 +42,7 @@ class Unit {
   friend Tensor forward(Unit& unit, const Tensor& x);
 
   void open_gradient();
-  Tensor take_gradient();                     // (1, flat): what this micro-batch gave; empty if nothing was opened
+  Tensor take_gradient();  // (1, flat): what this micro-batch gave; empty if nothing was opened
 
   std::string name_;
   std::vector<Parameter*> parameters_;
@@ -51,9 +51,9 @@ class Unit {
   const Seams* seams_ = nullptr;
   std::size_t size_ = 0, index_ = 0;
   Tensor values_;
-  Tensor gradient_;                           // absent outside backward
-  int visitors_ = 0;                          // visits that need the values now: the first gathers, the last releases
-  int awaited_ = 0;                           // visits whose gradient is still to come: the last reduces
+  Tensor gradient_;   // absent outside backward
+  int visitors_ = 0;  // visits that need the values now: the first gathers, the last releases
+  int awaited_ = 0;   // visits whose gradient is still to come: the last reduces
 };
 
 // forward(x) of the unit's layers, between the two nodes above. Collective where the parameter store is.

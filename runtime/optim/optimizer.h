@@ -1,4 +1,5 @@
-// Optimizers: they update what a rank owns, one pass over each unit's slice, and round the result into the working copy.
+// Optimizers: they update what a rank owns, one pass over each unit's slice, and round the result into the working
+// copy.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ class Optimizer {
  public:
   // One kind of state: a float32 tensor for each Owned, shaped as its master.
   struct State {
-    std::string name;                         // PyTorch's: "exp_avg", "exp_avg_sq", "momentum_buffer"
-    std::vector<Tensor> tensors;              // by unit
+    std::string name;             // PyTorch's: "exp_avg", "exp_avg_sq", "momentum_buffer"
+    std::vector<Tensor> tensors;  // by unit
   };
 
   virtual ~Optimizer() = default;

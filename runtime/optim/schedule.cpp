@@ -17,7 +17,8 @@ std::uint64_t iteration_of(std::uint64_t updates) { return updates == 0 ? 0 : up
 // The fraction of the warmup that is done, in [0, 1].
 double progress(std::uint64_t iteration, std::uint64_t steps, WarmupType type) {
   if (iteration >= steps) return 1;
-  return type == WarmupType::linear ? number(iteration) / number(steps) : std::log(number(iteration + 1)) / std::log(number(steps));
+  return type == WarmupType::linear ? number(iteration) / number(steps)
+                                    : std::log(number(iteration + 1)) / std::log(number(steps));
 }
 
 std::uint64_t at_least_two(std::uint64_t steps) { return std::max<std::uint64_t>(steps, 2); }
@@ -39,15 +40,15 @@ Schedule warmup_decay(const Warmup& shape, std::uint64_t total) {
   return [shape, total](std::uint64_t updates) {
     const std::uint64_t iteration = iteration_of(updates), steps = at_least_two(shape.steps);
     const double left = number(total) - number(iteration), decay = std::max(1.0, number(total) - number(steps));
-    const double factor =
-        iteration < steps ? progress(iteration, steps, shape.type) : std::max(0.0, left / decay);
+    const double factor = iteration < steps ? progress(iteration, steps, shape.type) : std::max(0.0, left / decay);
     return Rates{shape.minimum + (shape.maximum - shape.minimum) * factor};
   };
 }
 
 Schedule warmup_cosine(const WarmupCosine& shape) {
-  ensure(Exit::job_file, shape.total > at_least_two(shape.warmup_steps), "scheduler WarmupCosineLR: total_num_steps is ",
-         shape.total, ", which must be more than warmup_num_steps, ", at_least_two(shape.warmup_steps));
+  ensure(Exit::job_file, shape.total > at_least_two(shape.warmup_steps),
+         "scheduler WarmupCosineLR: total_num_steps is ", shape.total, ", which must be more than warmup_num_steps, ",
+         at_least_two(shape.warmup_steps));
   return [shape](std::uint64_t updates) {
     const std::uint64_t iteration = iteration_of(updates), steps = at_least_two(shape.warmup_steps);
     const double low = shape.warmup_minimum_ratio, floor = shape.cosine_minimum_ratio;
@@ -73,7 +74,7 @@ Schedule one_cycle(const OneCycle& shape) {
                                 : number(total - within) / number(shape.second_steps);
       rates.rate = shape.minimum + (shape.maximum - shape.minimum) * height;
       momentum = shape.maximum_momentum - (shape.maximum_momentum - shape.minimum_momentum) * height;
-      if (updates == 0) momentum = shape.minimum_momentum;   // what DeepSpeed sets before its first step
+      if (updates == 0) momentum = shape.minimum_momentum;  // what DeepSpeed sets before its first step
     } else {
       const double interval = shape.decay_steps == 0 ? 0 : number(updates - total) / number(shape.decay_steps);
       rates.rate = shape.minimum / (1 + shape.decay_rate * interval);

@@ -11,8 +11,10 @@ namespace tranche {
 
 struct Rates {
   double rate = 0;
-  struct Betas { double beta1, beta2; };
-  std::optional<Betas> betas{};              // OneCycle may turn Adam's momentum, and then fixes both
+  struct Betas {
+    double beta1, beta2;
+  };
+  std::optional<Betas> betas{};  // OneCycle may turn Adam's momentum, and then fixes both
 };
 
 // updates: how many were done before the one that uses the result. A skipped step is not an update.
@@ -43,8 +45,8 @@ Schedule warmup_cosine(const WarmupCosine& shape);
 // Smith 2018: up for first_steps, down for second_steps, then minimum / (1 + decay_rate * steps since / decay_steps).
 struct OneCycle {
   double minimum = 0, maximum = 0, decay_rate = 0;
-  std::uint64_t first_steps = 2000, second_steps = 2000, decay_steps = 0;   // decay_steps 0: no decay
-  bool cycles_momentum = true;               // beta1 moves against the rate, between these; beta2 is 0.99
+  std::uint64_t first_steps = 2000, second_steps = 2000, decay_steps = 0;  // decay_steps 0: no decay
+  bool cycles_momentum = true;  // beta1 moves against the rate, between these; beta2 is 0.99
   double minimum_momentum = 0.85, maximum_momentum = 0.99, decay_momentum_rate = 0;
 };
 Schedule one_cycle(const OneCycle& shape);

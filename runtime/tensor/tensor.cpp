@@ -25,7 +25,7 @@ Tensor Tensor::zeros(Device& device, std::string name, Category category, Shape 
 }
 
 const Tensor& Tensor::fill_zero() const {
-  if (size() != 0) std::memset(data(), 0, bytes());           // zero bits are zero in every dtype
+  if (size() != 0) std::memset(data(), 0, bytes());  // zero bits are zero in every dtype
   return *this;
 }
 

@@ -20,9 +20,9 @@ class Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  void allocate();                            // uninitialised; nothing happens if the bytes are there
+  void allocate();  // uninitialised; nothing happens if the bytes are there
   void discard() { buffer_.reset(); }
-  void take_bytes_of(Storage& other);         // of the same category, count and dtype
+  void take_bytes_of(Storage& other);  // of the same category, count and dtype
   bool allocated() const { return static_cast<bool>(buffer_); }
 
   std::byte* data() const {
@@ -44,7 +44,7 @@ class Storage {
   Buffer buffer_;
 };
 
-struct Variable;                              // where its gradient gathers; see runtime/autograd/tape.h
+struct Variable;  // where its gradient gathers; see runtime/autograd/tape.h
 
 // Contiguous, row-major. An empty handle (no storage) stands for "none".
 class Tensor {
@@ -74,8 +74,7 @@ class Tensor {
   const std::string& name() const { return storage_->name(); }
 
   std::byte* data() const { return storage_->data() + offset_ * bytes_of(dtype()); }
-  template <class T>
-  std::span<T> span() const {
+  template <class T> std::span<T> span() const {
     check(dtype_of<std::remove_const_t<T>> == dtype(), name(), " is ", name_of(dtype()), ", not ",
           name_of(dtype_of<std::remove_const_t<T>>));
     return {reinterpret_cast<T*>(data()), size()};
@@ -84,7 +83,7 @@ class Tensor {
 
   // Elements first .. first + part.size() under another shape; no link to the tape.
   Tensor view(std::size_t first, Shape part) const;
-  Tensor reshaped(Shape shape) const;         // the same elements; keeps the link to the tape
+  Tensor reshaped(Shape shape) const;  // the same elements; keeps the link to the tape
   Tensor detached() const { return view(0, shape_); }
   const Tensor& fill_zero() const;
 

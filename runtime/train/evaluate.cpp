@@ -22,7 +22,7 @@ Evaluation evaluate(Model& model, const Objective& objective, const TokenFile& f
     const MicroBatch micro = read_tensors(file, order.samples_of(number), sequence_length, number, device);
     mine.push_back(objective.loss(model.forward(micro.tokens), micro.targets).span<const float>()[0]);
   }
-  const std::vector<double> all = world.gather(mine, "validation losses");   // (ranks, rounds)
+  const std::vector<double> all = world.gather(mine, "validation losses");  // (ranks, rounds)
 
   Evaluation result;
   double sum = 0;

@@ -9,7 +9,7 @@
 namespace tranche {
 
 struct Evaluation {
-  double loss = 0;                            // mean over tokens, nats
+  double loss = 0;  // mean over tokens, nats
   std::uint64_t tokens = 0;
 };
 

@@ -4,9 +4,10 @@
 
 namespace tranche {
 
-LoopEnd run_loop(Trainer& trainer, std::uint64_t steps, std::uint64_t every, Communicator& world, const LoopHooks& hooks) {
+LoopEnd run_loop(Trainer& trainer, std::uint64_t steps, std::uint64_t every, Communicator& world,
+                 const LoopHooks& hooks) {
   using Clock = std::chrono::steady_clock;
-  bool saved = true;                          // what there is to save
+  bool saved = true;  // what there is to save
   const auto save = [&] {
     if (hooks.save && !saved) hooks.save();
     saved = true;

@@ -21,8 +21,9 @@ struct LoopHooks {
 
 enum class LoopEnd { finished, stopped };
 
-// Steps from where the trainer stands until `steps` are done, or until a rank is asked to stop. Saves every `every` steps
-// (0: never in between), and at the end in both cases. Collective.
-LoopEnd run_loop(Trainer& trainer, std::uint64_t steps, std::uint64_t every, Communicator& world, const LoopHooks& hooks);
+// Steps from where the trainer stands until `steps` are done, or until a rank is asked to stop. Saves every `every`
+// steps (0: never in between), and at the end in both cases. Collective.
+LoopEnd run_loop(Trainer& trainer, std::uint64_t steps, std::uint64_t every, Communicator& world,
+                 const LoopHooks& hooks);
 
 }  // namespace tranche

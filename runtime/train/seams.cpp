@@ -37,7 +37,8 @@ Tensor Objective::loss(const Tensor& logits, const Tensor& targets) const {
   return autograd::cross_entropy(logits, targets);
 }
 
-GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned, Communicator& replica) {
+GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned,
+                         Communicator& replica) {
   // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
   std::vector<double> mine;
   std::vector<std::size_t> blocks(gradients.size());
@@ -49,9 +50,9 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
   const std::vector<double> all = replica.gather(mine, "gradient norm");
 
   double squares = 0;
-  std::size_t first = 0;                                         // of this unit in a rank's row
+  std::size_t first = 0;  // of this unit in a rank's row
   for (std::size_t u = 0; u < gradients.size(); ++u) {
-    std::size_t left = blocks_in(owned[u].unit->size());         // blocks beyond the unit are padding: not summed
+    std::size_t left = blocks_in(owned[u].unit->size());  // blocks beyond the unit are padding: not summed
     for (std::size_t r = 0; r < replica.size(); ++r)
       for (std::size_t b = 0; b < blocks[u] && left > 0; ++b, --left) squares += all[r * mine.size() + first + b];
     first += blocks[u];

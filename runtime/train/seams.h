@@ -28,7 +28,7 @@ class Objective {
  public:
   virtual ~Objective() = default;
   // logits: (batch, sequence, vocabulary), targets: (batch, sequence) int32. Returns (1) float32, a mean over tokens.
-  virtual Tensor loss(const Tensor& logits, const Tensor& targets) const;   // cross-entropy
+  virtual Tensor loss(const Tensor& logits, const Tensor& targets) const;  // cross-entropy
 };
 
 class LossScaler {

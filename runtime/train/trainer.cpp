@@ -21,16 +21,16 @@ StepReport Trainer::step(const Batch& batch) {
   const Doing frame{[&] { return str("training step ", step_ + 1); }};
   model_.set_training(true);
   std::vector<double> losses;
-  for (const MicroBatch& micro : batch) losses.push_back(accumulate(micro));   // forward, backward, reduce
-  const Shards gradients = gradients_.finish();                  // we now own 1/N of the gradient
+  for (const MicroBatch& micro : batch) losses.push_back(accumulate(micro));  // forward, backward, reduce
+  const Shards gradients = gradients_.finish();                               // we now own 1/N of the gradient
   StepReport report{.loss = mean_over_ranks(losses), .loss_scale = scaler_.scale()};
   const Rates rates = schedule_(updates_);
   report.learning_rate = rates.rate;
-  report.norm = scaler_.unscale(gradients);                      // every rank agrees on it
+  report.norm = scaler_.unscale(gradients);  // every rank agrees on it
   if (report.norm.finite()) {
     clip(gradients, report.norm.value, config_.gradient_clipping);
     optimizer_.update(parameters_.owned(), gradients, rates, updates_);
-    parameters_.publish();                                       // the rounded masters reach those who compute
+    parameters_.publish();  // the rounded masters reach those who compute
     ++updates_;
   }
   scaler_.adapt(report.norm);
@@ -57,7 +57,7 @@ double Trainer::accumulate(const MicroBatch& micro) {
 
 // In micro-batch order, whoever computed them.
 double Trainer::mean_over_ranks(const std::vector<double>& losses) const {
-  const std::vector<double> all = world_.gather(losses, "losses");       // (ranks, per rank)
+  const std::vector<double> all = world_.gather(losses, "losses");  // (ranks, per rank)
   std::vector<double> ordered(config_.deal.micro_batches);
   std::size_t next = 0;
   for (std::size_t rank = 0; rank < world_.size(); ++rank)

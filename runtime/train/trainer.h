@@ -16,14 +16,17 @@
 namespace tranche {
 
 // tokens, targets: (batch, sequence) int32. `number` counts within the step, over all ranks.
-struct MicroBatch { std::size_t number = 0; Tensor tokens, targets; };
-using Batch = std::vector<MicroBatch>;        // one rank's share of a step, in order
+struct MicroBatch {
+  std::size_t number = 0;
+  Tensor tokens, targets;
+};
+using Batch = std::vector<MicroBatch>;  // one rank's share of a step, in order
 
 struct StepReport {
-  double loss = 0;                            // mean over the step's micro-batches, of all ranks
-  GradientNorm norm{};                        // before clipping
+  double loss = 0;      // mean over the step's micro-batches, of all ranks
+  GradientNorm norm{};  // before clipping
   double learning_rate = 0;
-  float loss_scale = 1;                       // that this step used
+  float loss_scale = 1;  // that this step used
   bool skipped() const { return !norm.finite(); }
 };
 
@@ -31,7 +34,7 @@ class Trainer {
  public:
   struct Config {
     Deal deal;
-    double gradient_clipping = 0;             // 0: off
+    double gradient_clipping = 0;  // 0: off
   };
 
   // Everything must outlive the trainer.
@@ -41,8 +44,8 @@ class Trainer {
   // Collective. batch: deal.of_rank(world.rank()).
   StepReport step(const Batch& batch);
 
-  std::uint64_t steps() const { return step_; }         // taken or skipped
-  std::uint64_t updates() const { return updates_; }    // taken
+  std::uint64_t steps() const { return step_; }       // taken or skipped
+  std::uint64_t updates() const { return updates_; }  // taken
   const checkpoint::History& history() const { return history_; }
   void restore(std::uint64_t steps, std::uint64_t updates, const std::string& history);
 

@@ -51,7 +51,8 @@ TEST_F(LossScalers, RefillHysteresisOnlyAtGrowth) {
 }
 
 TEST_F(LossScalers, ConsecutiveHysteresisIsRefilledByEveryCleanStep) {
-  DynamicScaler scaler{owned_, *world_, {.initial = 1024, .window = 100, .hysteresis = 2, .consecutive_hysteresis = true}};
+  DynamicScaler scaler{
+      owned_, *world_, {.initial = 1024, .window = 100, .hysteresis = 2, .consecutive_hysteresis = true}};
   EXPECT_EQ(scales(scaler, "x.x.xx"), (Scales{1024, 1024, 1024, 1024, 1024, 512}));
 }
 

@@ -14,7 +14,8 @@ namespace tranche::testing {
 inline constexpr std::size_t ranks[] = {1, 2, 3, 4}, stages[] = {0, 1, 2, 3};
 inline constexpr std::size_t buckets[] = {50'000'000, 1000}, threads[] = {1, 2};
 inline constexpr std::size_t steps = 20;
-inline const std::vector<std::size_t> settings{std::size(ranks), std::size(stages), std::size(buckets), 2, std::size(threads)};
+inline const std::vector<std::size_t> settings{std::size(ranks), std::size(stages), std::size(buckets), 2,
+                                               std::size(threads)};
 
 inline Arrangement arrangement_of(const std::vector<std::size_t>& row) {
   return {ranks[row[0]], stages[row[1]], buckets[row[2]], row[3] == 1, threads[row[4]]};
@@ -48,7 +49,7 @@ class Digests : public ::testing::TestWithParam<std::tuple<Numbers, Architecture
       const std::string digest = run.digest_after(steps, job(), arrangement);
       if (expected.empty()) expected = digest;
       EXPECT_EQ(digest, expected) << name_of(arrangement);
-      EXPECT_LT(run.last().loss, run.last().first_loss);             // it learns: the digest is not of nothing
+      EXPECT_LT(run.last().loss, run.last().first_loss);  // it learns: the digest is not of nothing
       if (job().numbers == Numbers::float16) {
         EXPECT_GT(run.last().skipped, 0u);
       }
@@ -62,7 +63,8 @@ inline std::string parameters(const ::testing::TestParamInfo<std::tuple<Numbers,
   return str(numbers[static_cast<int>(std::get<0>(info.param))], "_",
              architectures[static_cast<int>(std::get<1>(info.param))]);
 }
-inline const auto every_job = ::testing::Combine(::testing::Values(Numbers::float32, Numbers::bfloat16, Numbers::float16),
-                                          ::testing::Values(Architecture::gpt2, Architecture::llama));
+inline const auto every_job =
+    ::testing::Combine(::testing::Values(Numbers::float32, Numbers::bfloat16, Numbers::float16),
+                       ::testing::Values(Architecture::gpt2, Architecture::llama));
 
 }  // namespace tranche::testing

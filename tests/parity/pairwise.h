@@ -8,8 +8,8 @@
 
 namespace tranche::testing {
 
-// Rows of level numbers, one for each factor, such that any two levels of any two factors meet in some row. Greedy: each
-// row takes the candidate that covers most of what is left. The first row is all zeros.
+// Rows of level numbers, one for each factor, such that any two levels of any two factors meet in some row. Greedy:
+// each row takes the candidate that covers most of what is left. The first row is all zeros.
 inline std::vector<std::vector<std::size_t>> pairwise(const std::vector<std::size_t>& levels) {
   std::vector<std::vector<std::size_t>> all{{}};
   for (const std::size_t count : levels) {
@@ -42,7 +42,7 @@ inline std::vector<std::vector<std::size_t>> pairwise(const std::vector<std::siz
         most = covered;
         best = i;
       }
-      if (chosen.empty()) break;               // the plain arrangement comes first
+      if (chosen.empty()) break;  // the plain arrangement comes first
     }
     for (const Pair& pair : pairs_of(all[best])) left.erase(pair);
     chosen.push_back(all[best]);

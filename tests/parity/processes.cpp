@@ -21,8 +21,8 @@ class Processes : public ::testing::TestWithParam<std::tuple<Numbers, Architectu
 
   std::vector<std::string> command(const std::string& directory, const Arrangement& arrangement,
                                    std::vector<std::string> more) {
-    std::vector<std::string> words{"mpirun", "-np", str(arrangement.ranks), TRANCHE_PROGRAM, "train",
-                                   run_.write_job(job(), directory).string()};
+    std::vector<std::string> words{"mpirun",        "-np",   str(arrangement.ranks),
+                                   TRANCHE_PROGRAM, "train", run_.write_job(job(), directory).string()};
     for (const std::string& each : run_.overrides(arrangement)) more.push_back("--set=" + each);
     more.push_back(str("--set=steps=", steps));
     words.insert(words.end(), more.begin(), more.end());
@@ -79,7 +79,8 @@ TEST_P(Processes, KilledAndResumedOnAnotherNumberOfRanksHaveTheBitsOfAnUndisturb
 
   for (const int ranks : {3, 2, 1}) {
     const std::string directory = str("resumed-", ranks);
-    std::filesystem::copy(run_.folder() / "killed", run_.folder() / directory, std::filesystem::copy_options::recursive);
+    std::filesystem::copy(run_.folder() / "killed", run_.folder() / directory,
+                          std::filesystem::copy_options::recursive);
     const Arrangement arrangement{.ranks = static_cast<std::size_t>(ranks), .stage = 3};
     ASSERT_EQ(finish(start(command(directory, arrangement, {"--resume"}))), 0) << name_of(arrangement);
     EXPECT_EQ(digest(directory), expected) << name_of(arrangement);

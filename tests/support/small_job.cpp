@@ -34,7 +34,8 @@ const char* numbers_text(Numbers numbers) {
   switch (numbers) {
     case Numbers::bfloat16: return R"("bf16": {"enabled": true},)";
     // So high that the first steps overflow; so short a window that it grows again within a few steps.
-    case Numbers::float16: return R"("fp16": {"enabled": true, "initial_scale_power": 26, "loss_scale_window": 4, "hysteresis": 1},)";
+    case Numbers::float16:
+      return R"("fp16": {"enabled": true, "initial_scale_power": 26, "loss_scale_window": 4, "hysteresis": 1},)";
     default: return "";
   }
 }
@@ -42,8 +43,8 @@ const char* numbers_text(Numbers numbers) {
 }  // namespace
 
 std::string name_of(const Arrangement& a) {
-  return str(a.ranks, " ranks, stage ", a.stage, ", bucket ", a.bucket, a.recompute ? ", recomputing" : "", ", ", a.threads,
-             " threads");
+  return str(a.ranks, " ranks, stage ", a.stage, ", bucket ", a.bucket, a.recompute ? ", recomputing" : "", ", ",
+             a.threads, " threads");
 }
 
 SmallRun::SmallRun() {
@@ -70,8 +71,8 @@ std::vector<std::string> SmallRun::overrides(const Arrangement& a) const {
           str("activation_checkpointing.enabled=", a.recompute ? "true" : "false"), str("device.threads=", a.threads)};
 }
 
-SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<std::string>& overrides, std::size_t steps,
-                           Communicator& world) {
+SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                           std::size_t steps, Communicator& world) {
   Job job{read_job(file, overrides)};
   const bool resumes = !checkpoint::step_folders(job.directory()).empty();
   world.barrier("before anything is written");

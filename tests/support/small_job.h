@@ -19,13 +19,13 @@ struct SmallJob {
   Numbers numbers = Numbers::float32;
   Architecture architecture = Architecture::gpt2;
   std::size_t micro_batches = 12;
-  std::vector<std::string> changes{};          // as --set takes them
+  std::vector<std::string> changes{};  // as --set takes them
 };
 
 // ...and what they must not depend on.
 struct Arrangement {
   std::size_t ranks = 1, stage = 0;
-  std::size_t bucket = 50'000'000;             // of prefetch and reduction, elements
+  std::size_t bucket = 50'000'000;  // of prefetch and reduction, elements
   bool recompute = false;
   std::size_t threads = 1;
 };
@@ -47,8 +47,11 @@ class SmallRun {
   std::vector<std::string> overrides(const Arrangement& arrangement) const;
   const std::filesystem::path& folder() const { return folder_.path(); }
 
-  struct Last { std::size_t skipped = 0; double loss = 0, first_loss = 0; };
-  const Last& last() const { return last_; }   // of rank 0, over the steps of the newest run
+  struct Last {
+    std::size_t skipped = 0;
+    double loss = 0, first_loss = 0;
+  };
+  const Last& last() const { return last_; }  // of rank 0, over the steps of the newest run
 
  private:
   TemporaryFolder folder_;
@@ -57,7 +60,7 @@ class SmallRun {
 };
 
 // What one rank does in digest_after: also the body of a process under mpirun.
-SmallRun::Last train_small(const std::filesystem::path& job, const std::vector<std::string>& overrides, std::size_t steps,
-                           Communicator& world);
+SmallRun::Last train_small(const std::filesystem::path& job, const std::vector<std::string>& overrides,
+                           std::size_t steps, Communicator& world);
 
 }  // namespace tranche::testing

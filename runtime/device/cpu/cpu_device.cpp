@@ -4,8 +4,8 @@
 
 #include <bit>
 
-// The address sanitizer's, absent from every other build. Without being told it takes memory that is kept for later, and
-// what a size class adds, for memory in use.
+// The address sanitizer's, absent from every other build. Without being told it takes memory that is kept for later,
+// and what a size class adds, for memory in use.
 extern "C" {
 [[gnu::weak]] void __asan_poison_memory_region(const volatile void* begin, std::size_t bytes);
 [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* begin, std::size_t bytes);
@@ -37,7 +37,7 @@ CpuDevice::CpuDevice(std::size_t threads, std::size_t capacity) : Device(DeviceT
 CpuDevice::~CpuDevice() {
   for (const auto& [bytes, blocks] : free_)
     for (std::byte* block : blocks) {
-      permit(block, bytes);                   // whoever gets these addresses next
+      permit(block, bytes);  // whoever gets these addresses next
       ::munmap(block, bytes);
     }
 }
@@ -55,7 +55,7 @@ std::byte* CpuDevice::allocate_bytes(std::size_t bytes) {
   }
   void* block = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) return nullptr;
-  if (mapped >= huge_page) ::madvise(block, mapped, MADV_HUGEPAGE);   // a wish; the system may decline
+  if (mapped >= huge_page) ::madvise(block, mapped, MADV_HUGEPAGE);  // a wish; the system may decline
   std::byte* data = static_cast<std::byte*>(block);
   forbid(data + bytes, mapped - bytes);
   return data;

@@ -12,8 +12,8 @@
 
 namespace tranche {
 
-// Freed memory is kept for the next allocation of the same size class, because first touch of fresh pages costs far more
-// than anything done with them: after the first step a training loop asks the system for nothing.
+// Freed memory is kept for the next allocation of the same size class, because first touch of fresh pages costs far
+// more than anything done with them: after the first step a training loop asks the system for nothing.
 class CpuDevice : public Device {
  public:
   // threads: how many compute, the calling one included.
@@ -28,7 +28,7 @@ class CpuDevice : public Device {
 
  private:
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<std::byte*>> free_;   // by size class
+  std::map<std::size_t, std::vector<std::byte*>> free_;  // by size class
   ThreadPool pool_;
 };
 

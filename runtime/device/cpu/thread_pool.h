@@ -27,11 +27,11 @@ class ThreadPool {
   // tile(i) for every i < tiles, each exactly once, in no particular order; returns when all are done and throws what
   // one of them threw. What a tile is must depend on shapes alone, never on the number of threads: that is what makes
   // results equal on any number of them. The pool may be called from several threads; they take turns.
-  template <class Tile>
-  void run(std::size_t tiles, Tile&& tile) {
+  template <class Tile> void run(std::size_t tiles, Tile&& tile) {
     using Body = std::remove_reference_t<Tile>;
-    dispatch(tiles, [](void* body, std::size_t i) { (*static_cast<Body*>(body))(i); },
-             const_cast<void*>(static_cast<const void*>(&tile)));
+    dispatch(
+        tiles, [](void* body, std::size_t i) { (*static_cast<Body*>(body))(i); },
+        const_cast<void*>(static_cast<const void*>(&tile)));
   }
 
  private:
@@ -40,14 +40,14 @@ class ThreadPool {
   void work();
   void take_tiles();
 
-  std::mutex turn_;                            // one operation at a time
+  std::mutex turn_;  // one operation at a time
   std::mutex mutex_;
   std::condition_variable begun_, ended_;
   std::size_t operation_ = 0, working_ = 0;
   bool ending_ = false;
   std::exception_ptr failure_;
 
-  Call call_ = nullptr;                        // of the current operation
+  Call call_ = nullptr;  // of the current operation
   void* body_ = nullptr;
   std::size_t tiles_ = 0;
   std::atomic<std::size_t> next_{0};

@@ -22,21 +22,18 @@ double value_of(std::uint16_t bits, int exponent_bits, int mantissa_bits) {
   return sign ? -value : value;
 }
 
-template <class Half>
-struct Format;
-template <>
-struct Format<float16> { static constexpr int exponent = 5, mantissa = 10; };
-template <>
-struct Format<bfloat16> { static constexpr int exponent = 8, mantissa = 7; };
+template <class Half> struct Format;
+template <> struct Format<float16> { static constexpr int exponent = 5, mantissa = 10; };
+template <> struct Format<bfloat16> { static constexpr int exponent = 8, mantissa = 7; };
 
-template <class Half>
-class Conversions : public ::testing::Test {};
+template <class Half> class Conversions : public ::testing::Test {};
 using Halves = ::testing::Types<float16, bfloat16>;
 TYPED_TEST_SUITE(Conversions, Halves);
 
 TYPED_TEST(Conversions, WideningIsExactForEveryHalf) {
   for (std::uint32_t bits = 0; bits < 65536; ++bits) {
-    const double expected = value_of(static_cast<std::uint16_t>(bits), Format<TypeParam>::exponent, Format<TypeParam>::mantissa);
+    const double expected =
+        value_of(static_cast<std::uint16_t>(bits), Format<TypeParam>::exponent, Format<TypeParam>::mantissa);
     const float actual = to_float(TypeParam{static_cast<std::uint16_t>(bits)});
     if (std::isnan(expected))
       ASSERT_TRUE(std::isnan(actual)) << bits;
@@ -59,17 +56,18 @@ TYPED_TEST(Conversions, EveryHalfSurvivesTheRoundTrip) {
 
 // Around every boundary between two neighbouring halves: just below the middle, the middle (ties to even), just above.
 TYPED_TEST(Conversions, NarrowingRoundsToNearestEven) {
-  const std::uint16_t infinity = static_cast<std::uint16_t>(((1 << Format<TypeParam>::exponent) - 1) << Format<TypeParam>::mantissa);
+  const std::uint16_t infinity =
+      static_cast<std::uint16_t>(((1 << Format<TypeParam>::exponent) - 1) << Format<TypeParam>::mantissa);
   for (std::uint16_t low = 0; low < infinity; ++low) {
     const double below = value_of(low, Format<TypeParam>::exponent, Format<TypeParam>::mantissa);
     // The neighbour of the largest finite value is where infinity would be.
-    const double above = low + 1 == infinity
-                             ? std::ldexp(1, (1 << (Format<TypeParam>::exponent - 1)))
-                             : value_of(static_cast<std::uint16_t>(low + 1), Format<TypeParam>::exponent, Format<TypeParam>::mantissa);
+    const double above = low + 1 == infinity ? std::ldexp(1, (1 << (Format<TypeParam>::exponent - 1)))
+                                             : value_of(static_cast<std::uint16_t>(low + 1),
+                                                        Format<TypeParam>::exponent, Format<TypeParam>::mantissa);
     const double exact_middle = (below + above) / 2;
     if (exact_middle > 3.4028235e38 || (exact_middle != 0 && exact_middle < 0x1p-149)) continue;
     const float middle = static_cast<float>(exact_middle);
-    if (static_cast<double>(middle) != exact_middle) continue;     // below float32's own resolution
+    if (static_cast<double>(middle) != exact_middle) continue;  // below float32's own resolution
     const std::uint16_t high = static_cast<std::uint16_t>(low + 1), even = low % 2 == 0 ? low : high;
     ASSERT_EQ(from_float<TypeParam>(middle).bits, even) << low;
     ASSERT_EQ(from_float<TypeParam>(std::nextafter(middle, 0.0f)).bits, low) << low;

@@ -22,7 +22,10 @@ TEST(Errors, NameWhatWasBeingDoneInnermostFirst) {
 
 TEST(Errors, DescriptionsAreMadeOnlyOnFailure) {
   bool described = false;
-  const Doing frame{[&] { described = true; return std::string{}; }};
+  const Doing frame{[&] {
+    described = true;
+    return std::string{};
+  }};
   check(true, "fine");
   EXPECT_FALSE(described);
 }

@@ -19,8 +19,8 @@ struct Size {
 };
 
 // Odd sizes, single rows and columns, sizes around a tile and around a block of the inner dimension.
-constexpr Size sizes[] = {{1, 1, 1},      {1, 7, 3},      {5, 1, 17},   {3, 16, 16},   {17, 33, 65},
-                          {64, 96, 48},   {1, 300, 70},   {70, 300, 1}, {300, 40, 20}, {257, 129, 31},
+constexpr Size sizes[] = {{1, 1, 1},     {1, 7, 3},      {5, 1, 17},   {3, 16, 16},   {17, 33, 65},
+                          {64, 96, 48},  {1, 300, 70},   {70, 300, 1}, {300, 40, 20}, {257, 129, 31},
                           {9, 1030, 20}, {33, 10, 1030}, {600, 5, 9},  {2, 130, 1100}};
 
 // The sum over the inner dimension in double precision, and the sum of magnitudes, of which float32 loses a part.

@@ -36,7 +36,8 @@ class Optimizers : public ::testing::Test {
       optimizer.update(owned_, gradients(step), {rate}, static_cast<std::uint64_t>(step));
     for (std::size_t i = 0; i < count; ++i) {
       EXPECT_NEAR(static_cast<double>(owned_[0].master.span<float>()[i]), expected[i], 2e-6) << i;
-      EXPECT_EQ(owned_[0].working.span<bfloat16>()[i].bits, from_float<bfloat16>(owned_[0].master.span<float>()[i]).bits);
+      EXPECT_EQ(owned_[0].working.span<bfloat16>()[i].bits,
+                from_float<bfloat16>(owned_[0].master.span<float>()[i]).bits);
     }
   }
 
@@ -59,7 +60,7 @@ TEST_F(Optimizers, AdamWithL2IsPyTorchs) {
 TEST_F(Optimizers, SgdIsPyTorchs) {
   const auto optimizer = make_sgd({}, owned_);
   expect_after_25_steps(*optimizer, 0.05, {0.534375000, -1.262500000, 2.037500000, 0.021875000});
-  EXPECT_TRUE(optimizer->states().empty());                          // no momentum, no state
+  EXPECT_TRUE(optimizer->states().empty());  // no momentum, no state
 }
 
 TEST_F(Optimizers, SgdWithMomentumIsPyTorchs) {
@@ -75,18 +76,21 @@ TEST_F(Optimizers, NesterovIsPyTorchs) {
 // A checkpoint holds masters, states and the number of updates: nothing else may be needed to go on.
 TEST_F(Optimizers, ContinueFromTheirStates) {
   const auto whole = make_adam({.weight_decay = 0.1}, owned_);
-  for (int step = 0; step < 10; ++step) whole->update(owned_, gradients(step), {0.01}, static_cast<std::uint64_t>(step));
+  for (int step = 0; step < 10; ++step)
+    whole->update(owned_, gradients(step), {0.01}, static_cast<std::uint64_t>(step));
   std::vector<float> expected{owned_[0].master.span<float>().begin(), owned_[0].master.span<float>().end()};
 
   reset();
   const auto before = make_adam({.weight_decay = 0.1}, owned_);
-  for (int step = 0; step < 6; ++step) before->update(owned_, gradients(step), {0.01}, static_cast<std::uint64_t>(step));
+  for (int step = 0; step < 6; ++step)
+    before->update(owned_, gradients(step), {0.01}, static_cast<std::uint64_t>(step));
   const auto after = make_adam({.weight_decay = 0.1}, owned_);
   for (std::size_t kind = 0; kind < before->states().size(); ++kind) {
     const Tensor &from = before->states()[kind].tensors[0], &to = after->states()[kind].tensors[0];
     std::copy(from.span<float>().begin(), from.span<float>().end(), to.span<float>().begin());
   }
-  for (int step = 6; step < 10; ++step) after->update(owned_, gradients(step), {0.01}, static_cast<std::uint64_t>(step));
+  for (int step = 6; step < 10; ++step)
+    after->update(owned_, gradients(step), {0.01}, static_cast<std::uint64_t>(step));
   EXPECT_EQ(std::vector<float>(owned_[0].master.span<float>().begin(), owned_[0].master.span<float>().end()), expected);
 }
 
