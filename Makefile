@@ -17,6 +17,8 @@ build:
 # Trains a small GPT on the Bible, or on TEXT=file, in runs/demo.
 demo:
 	$(deps) build demo
+	cmake --preset release
+	cmake --build --preset release --parallel $(JOBS) --target tranche
 	@bash configs/demo.sh "$(TEXT)"
 
 test:
