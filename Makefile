@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 FAST := 'slow|bench'
 deps = $(if $(filter no,$(DEPS)),@true,@bash .ci/deps)
 
-.PHONY: deps build demo test bench format lint sanitize
+.PHONY: deps build demo test bench memory format lint sanitize
 
 deps:
 	$(deps)
@@ -28,10 +28,17 @@ test:
 	ctest --preset release --parallel $(JOBS) --label-exclude $(FAST)
 
 bench:
-	$(deps) build bench
+	$(deps) build
 	cmake --preset release
 	cmake --build --preset release --parallel $(JOBS)
 	ctest --preset release --label-regex bench --verbose
+
+# Bytes on each rank at every stage: derived, planned, measured.
+memory:
+	$(deps) build
+	cmake --preset release
+	cmake --build --preset release --parallel $(JOBS) --target memory_table
+	@build/release/tests/bench/memory_table
 
 # Address, leak and undefined-behaviour checks; then races, with ranks as threads (MPI itself is not instrumented).
 sanitize:

@@ -28,8 +28,8 @@ const std::map<std::string, Names, std::less<>> rooms{
     {"hdf5", {"base"}},
     {"data", {"hdf5"}},
     {"optim", {"nn"}},
-    {"checkpoint", {"nn", "optim", "comm", "hdf5"}},
-    {"train", {"models", "data", "checkpoint"}},
+    {"checkpoint", {"hdf5"}},
+    {"train", {"models", "optim", "comm", "data", "checkpoint"}},
 };
 
 struct Owned {
