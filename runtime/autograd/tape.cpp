@@ -5,7 +5,8 @@
 namespace tranche {
 namespace {
 thread_local Tape* current_tape = nullptr;
-}
+thread_local std::vector<std::vector<Tape::Node>> spare_nodes;  // empty ones, with what they had reserved
+}  // namespace
 
 ops::Destination Variable::destination(const Tensor& like) {
   if (bound_) return {gradient_, received_};
@@ -50,8 +51,16 @@ void Variable::unbind() {
   bound_ = received_ = shared_ = false;
 }
 
+// A tape is made for each micro-batch, and one for each recomputed segment: they pass on the memory of their nodes.
+Tape::Tape() {
+  if (spare_nodes.empty()) return;
+  nodes_ = std::move(spare_nodes.back());
+  spare_nodes.pop_back();
+}
+
 Tape::~Tape() {
   while (!nodes_.empty()) nodes_.pop_back();
+  spare_nodes.push_back(std::move(nodes_));
 }
 
 Tape* Tape::current() { return current_tape; }

@@ -41,7 +41,7 @@ class Tape {
  public:
   using Node = std::function<void()>;
 
-  Tape() = default;
+  Tape();
   ~Tape();  // nodes that never ran go newest first
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;

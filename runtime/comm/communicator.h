@@ -72,7 +72,7 @@ class Communicator {
   std::vector<CollectiveRecord> records() const;
 
  protected:
-  Communicator(std::size_t rank, std::size_t size) : rank_(rank), size_(size) {}
+  Communicator(std::size_t rank, std::size_t size) : rank_(rank), size_(size) { records_.reserve(history); }
 
   virtual Event do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) = 0;
   virtual Event do_exchange(std::span<const std::byte> mine, Consume consume, std::string label) = 0;

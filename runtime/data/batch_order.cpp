@@ -54,19 +54,20 @@ std::vector<std::uint64_t> SequentialOrder::samples_of(std::uint64_t micro_batch
   return chosen;
 }
 
-Windows read_micro_batch(const TokenFile& file, const std::vector<std::uint64_t>& samples,
-                         std::size_t sequence_length) {
-  Windows windows;
-  windows.inputs.reserve(samples.size() * sequence_length);
-  windows.targets.reserve(samples.size() * sequence_length);
-  std::vector<Token> window(sequence_length + 1);
-  for (const std::uint64_t sample : samples) {
-    const Doing frame{[&] { return str("reading sample ", sample, " of ", file.path().string()); }};
-    file.read(sample * sequence_length, window);
-    windows.inputs.insert(windows.inputs.end(), window.begin(), window.end() - 1);
-    windows.targets.insert(windows.targets.end(), window.begin() + 1, window.end());
+void read_micro_batch(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
+                      std::span<Token> inputs, std::span<Token> targets) {
+  check(inputs.size() == samples.size() * sequence_length && targets.size() == inputs.size(), "a micro-batch of ",
+        samples.size(), " samples of ", sequence_length, " tokens is not ", inputs.size(), " inputs and ",
+        targets.size(), " targets");
+  for (std::size_t row = 0; row < samples.size(); ++row) {
+    const Doing frame{[&] { return str("reading sample ", samples[row], " of ", file.path().string()); }};
+    const std::uint64_t first = samples[row] * sequence_length;
+    const std::span<Token> input = inputs.subspan(row * sequence_length, sequence_length);
+    const std::span<Token> target = targets.subspan(row * sequence_length, sequence_length);
+    file.read(first, input);
+    std::copy(input.begin() + 1, input.end(), target.begin());
+    file.read(first + sequence_length, target.last(1));
   }
-  return windows;
 }
 
 }  // namespace tranche

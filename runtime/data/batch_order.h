@@ -50,11 +50,8 @@ class SequentialOrder {
   std::size_t micro_batch_size_;
 };
 
-// Both are (samples, sequence_length), row by row; a target is the token behind its input.
-struct Windows {
-  std::vector<Token> inputs, targets;
-};
-
-Windows read_micro_batch(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length);
+// Fills inputs and targets, both (samples, sequence_length), row by row; a target is the token behind its input.
+void read_micro_batch(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
+                      std::span<Token> inputs, std::span<Token> targets);
 
 }  // namespace tranche

@@ -6,14 +6,12 @@ namespace tranche {
 
 MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
                         std::size_t number, Device& device) {
-  const Windows windows = read_micro_batch(file, samples, sequence_length);
-  const auto tensor = [&](const char* name, const std::vector<Token>& tokens) {
-    const Tensor made =
-        Tensor::empty(device, name, Category::activations, {samples.size(), sequence_length}, DType::int32);
-    std::copy(tokens.begin(), tokens.end(), made.span<std::int32_t>().begin());
-    return made;
+  const auto tensor = [&](const char* name) {
+    return Tensor::empty(device, name, Category::activations, {samples.size(), sequence_length}, DType::int32);
   };
-  return {number, tensor("tokens", windows.inputs), tensor("targets", windows.targets)};
+  const MicroBatch micro{number, tensor("tokens"), tensor("targets")};
+  read_micro_batch(file, samples, sequence_length, micro.tokens.span<Token>(), micro.targets.span<Token>());
+  return micro;
 }
 
 BatchReader::BatchReader(const TokenFile& file, const BatchPlan& plan, std::size_t sequence_length, std::uint64_t seed,

@@ -40,22 +40,27 @@ Tensor Objective::loss(const Tensor& logits, const Tensor& targets) const {
 GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned,
                          Communicator& replica) {
   // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
-  std::vector<double> mine;
-  std::vector<std::size_t> blocks(gradients.size());
-  for (std::size_t u = 0; u < gradients.size(); ++u) {
-    blocks[u] = gradients[u].size() / ops::block;
-    mine.resize(mine.size() + blocks[u]);
-    ops::scale_and_sum_squares(gradients[u], factor, std::span{mine}.last(blocks[u]));
+  std::size_t blocks = 0;  // of a rank
+  for (const Tensor& gradient : gradients) blocks += gradient.size() / ops::block;
+  const Buffer partials = gradients.front().device().allocate(replica.size() * blocks * sizeof(double),
+                                                              Category::workspace, "partial sums of the gradient norm");
+  const std::span all{reinterpret_cast<double*>(partials.data()), replica.size() * blocks};  // (ranks, blocks)
+  const std::span mine = all.subspan(replica.rank() * blocks, blocks);
+  for (std::size_t u = 0, first = 0; u < gradients.size(); ++u) {
+    const std::size_t count = gradients[u].size() / ops::block;
+    ops::scale_and_sum_squares(gradients[u], factor, mine.subspan(first, count));
+    first += count;
   }
-  const std::vector<double> all = replica.gather(mine, "gradient norm");
+  replica.all_gather(std::as_bytes(mine), std::as_writable_bytes(all), "gradient norm").wait();
 
   double squares = 0;
   std::size_t first = 0;  // of this unit in a rank's row
   for (std::size_t u = 0; u < gradients.size(); ++u) {
     std::size_t left = blocks_in(owned[u].unit->size());  // blocks beyond the unit are padding: not summed
+    const std::size_t count = gradients[u].size() / ops::block;
     for (std::size_t r = 0; r < replica.size(); ++r)
-      for (std::size_t b = 0; b < blocks[u] && left > 0; ++b, --left) squares += all[r * mine.size() + first + b];
-    first += blocks[u];
+      for (std::size_t b = 0; b < count && left > 0; ++b, --left) squares += all[r * blocks + first + b];
+    first += count;
   }
   return {std::sqrt(squares)};
 }

@@ -133,9 +133,10 @@ TEST_F(Samples, AreWindowsThatShareOneToken) {
   const TokenFile file = file_of("abcdefghijk");  // 11 tokens
   EXPECT_EQ(count_samples(file, 5), 2);
   EXPECT_EQ(count_samples(file, 10), 1);
-  const Windows windows = read_micro_batch(file, {1, 0}, 5);
-  EXPECT_EQ(windows.inputs, (std::vector<Token>{'f', 'g', 'h', 'i', 'j', 'a', 'b', 'c', 'd', 'e'}));
-  EXPECT_EQ(windows.targets, (std::vector<Token>{'g', 'h', 'i', 'j', 'k', 'b', 'c', 'd', 'e', 'f'}));
+  std::vector<Token> inputs(10), targets(10);
+  read_micro_batch(file, {1, 0}, 5, inputs, targets);
+  EXPECT_EQ(inputs, (std::vector<Token>{'f', 'g', 'h', 'i', 'j', 'a', 'b', 'c', 'd', 'e'}));
+  EXPECT_EQ(targets, (std::vector<Token>{'g', 'h', 'i', 'j', 'k', 'b', 'c', 'd', 'e', 'f'}));
 }
 
 TEST_F(Samples, AFileShorterThanOneIsRefused) {
