@@ -45,7 +45,7 @@ sanitize:
 	$(deps) build test
 	cmake --preset asan
 	cmake --build --preset asan --parallel $(JOBS)
-	ctest --preset asan --parallel $(JOBS) --label-exclude $(FAST)
+	ctest --preset asan --parallel $(JOBS) --label-exclude $(FAST)'|architecture'
 	cmake --preset tsan
 	cmake --build --preset tsan --parallel $(JOBS)
 	ctest --preset tsan --parallel $(JOBS) --label-exclude $(FAST)'|mpi|architecture'

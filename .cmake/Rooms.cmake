@@ -19,10 +19,11 @@ function(tranche_room name)
   endif()
 endfunction()
 
-# tranche_test(NAME SOURCES file... [LINK library...] [LABELS label...] [TIMEOUT seconds] [PROCESSORS n])
-# One GoogleTest program, one ctest entry. Rooms are given as room names, other libraries as targets.
+# tranche_test(NAME SOURCES file... [LINK library...] [LABELS label...] [TIMEOUT seconds] [PROCESSORS n]
+#              [SANITIZED_SHARE n])
+# One GoogleTest program, one ctest entry; under a sanitizer every n-th of its tests. Rooms are given as room names, other libraries as targets.
 function(tranche_test name)
-  cmake_parse_arguments(TEST "" "TIMEOUT;PROCESSORS" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "" "TIMEOUT;PROCESSORS;SANITIZED_SHARE" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 60)
   endif()
@@ -39,6 +40,13 @@ function(tranche_test name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)   # compiled often, run once
   target_link_libraries(${name} PRIVATE ${TEST_LINK} tranche_test_support GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set(environment "${TRANCHE_TEST_ENVIRONMENT}")
+  if("mpi" IN_LIST TEST_LABELS)
+    set(environment "${TRANCHE_MPI_TEST_ENVIRONMENT}")
+  endif()
+  if(TRANCHE_SANITIZE AND TEST_SANITIZED_SHARE)
+    list(APPEND environment "GTEST_TOTAL_SHARDS=${TEST_SANITIZED_SHARE}" "GTEST_SHARD_INDEX=0")
+  endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} PROCESSORS ${TEST_PROCESSORS} LABELS "${TEST_LABELS}"
-                       ENVIRONMENT "${TRANCHE_TEST_ENVIRONMENT}")
+                       ENVIRONMENT "${environment}")
 endfunction()
