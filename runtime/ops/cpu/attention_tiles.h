@@ -5,6 +5,8 @@
 // A tile is 64 queries by 64 keys: Dao et al. 2022 ("FlashAttention"), Rabe, Staats 2021.
 #pragma once
 
+#include <utility>
+
 #include "runtime/ops/cpu/panel.h"
 #include "runtime/ops/cpu/scratch.h"
 #include "runtime/ops/functors/random.h"
@@ -68,26 +70,30 @@ TRANCHE_INLINE void copy_rows(const T* from, std::size_t stride, std::size_t row
 }
 
 typedef float Row __attribute__((vector_size(lanes * sizeof(float))));
-typedef std::int32_t Choice __attribute__((vector_size(lanes * sizeof(float))));
 
-// Of 16 x 16 floats: exchanges the blocks beside the diagonal, of 8 x 8, then of 4 x 4 within each block, and so on.
+// Exchanges the blocks beside the diagonal, of block x block, within each block of twice that.
+template <std::size_t block, int... lane>
+TRANCHE_INLINE void exchange_blocks(Row* rows, std::integer_sequence<int, lane...>) {
+  constexpr int size = static_cast<int>(block), count = static_cast<int>(lanes);
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < lanes; ++r) {
+    if ((r & block) != 0) continue;
+    const Row a = rows[r], b = rows[r + block];
+    rows[r] = __builtin_shufflevector(a, b, ((lane & size) == 0 ? lane : lane - size + count)...);
+    rows[r + block] = __builtin_shufflevector(a, b, ((lane & size) == 0 ? lane + size : lane + count)...);
+  }
+}
+
+// Of 16 x 16 floats.
 TRANCHE_INLINE void transpose_square(const float* from, std::size_t stride, float* to, std::size_t to_stride) {
+  constexpr std::make_integer_sequence<int, static_cast<int>(lanes)> each_lane{};
   Row rows[lanes];
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < lanes; ++r) __builtin_memcpy(&rows[r], from + r * stride, sizeof(Row));
-  constexpr Choice lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#pragma GCC unroll 4
-  for (std::int32_t block = 8; block != 0; block /= 2) {
-    const Choice upper = (lane & block) == 0 ? lane : lane - block + 16;
-    const Choice lower = (lane & block) == 0 ? lane + block : lane + 16;
-#pragma GCC unroll 16
-    for (std::size_t r = 0; r < lanes; ++r) {
-      if ((r & static_cast<std::size_t>(block)) != 0) continue;
-      const Row a = rows[r], b = rows[r + static_cast<std::size_t>(block)];
-      rows[r] = __builtin_shuffle(a, b, upper);
-      rows[r + static_cast<std::size_t>(block)] = __builtin_shuffle(a, b, lower);
-    }
-  }
+  exchange_blocks<8>(rows, each_lane);
+  exchange_blocks<4>(rows, each_lane);
+  exchange_blocks<2>(rows, each_lane);
+  exchange_blocks<1>(rows, each_lane);
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < lanes; ++r) __builtin_memcpy(to + r * to_stride, &rows[r], sizeof(Row));
 }
