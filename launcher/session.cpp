@@ -24,7 +24,7 @@ std::size_t openmp_threads() {
 
 }  // namespace
 
-Session::Session() : control_device_(1), control_(mpi_.communicator(control_device_)) {
+Session::Session() : control_device_(1, Device::unlimited, sharing()), control_(mpi_.communicator(control_device_)) {
   log::set_rank(rank(), ranks());
   double path = 0;
   together(*control_, "instructions", [&] { path = static_cast<double>(ops::best_instruction_path()); });
@@ -36,8 +36,10 @@ std::unique_ptr<CpuDevice> Session::make_device(const DeviceConfig& config) cons
   std::size_t threads = config.threads;
   if (threads == 0) threads = openmp_threads();
   if (threads == 0) threads = mpi_.threads_per_rank();
-  return std::make_unique<CpuDevice>(threads, config.capacity());
+  return std::make_unique<CpuDevice>(threads, config.capacity(), sharing());
 }
+
+Sharing Session::sharing() const { return mpi_.ranks_on_host() > 1 ? Sharing::with_host : Sharing::nothing; }
 
 OpenedCheckpoint open_newest(const JobOptions& options, const std::string& directory, Session& session) {
   OpenedCheckpoint opened;

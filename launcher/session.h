@@ -28,6 +28,8 @@ class Session {
   std::unique_ptr<Communicator> make_world(Device& device) { return mpi_.communicator(device); }
 
  private:
+  Sharing sharing() const;
+
   MpiSession mpi_;
   CpuDevice control_device_;
   std::unique_ptr<Communicator> control_;

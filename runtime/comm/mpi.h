@@ -10,6 +10,13 @@ namespace tranche {
 
 class Device;
 
+// How ranks reach each other; what is not the default is for tests.
+struct MpiOptions {
+  std::size_t largest_message = std::size_t{1} << 30;  // bytes in one of MPI's messages; longer rows travel in pieces
+  bool shared_memory = true;                           // with ranks of the same host; false: MPI's messages alone
+  std::size_t ranks_of_a_host = 0;  // take so many ranks each for those of one host; 0: see who shares memory
+};
+
 // The process's place among the ranks; one object for as long as the program runs. A program that nothing launched is
 // one rank: then MPI is not initialised, and costs neither time nor daemons.
 //
@@ -32,9 +39,9 @@ class MpiSession {
   std::size_t threads_per_rank() const { return threads_per_rank_; }
 
   // Collective: every rank, in the same order. Each communicator has a thread of its own, and its collectives do not
-  // meet another's. Receive buffers come from `device` (Category::communication), which must outlive it.
-  // largest_message: bytes in one MPI message; longer rows travel in pieces. For tests.
-  std::unique_ptr<Communicator> communicator(Device& device, std::size_t largest_message = std::size_t{1} << 30);
+  // meet another's. Ranks of one host read each other's rows in the memory files of their devices, if every one of them
+  // has one; receive buffers and copies come from `device` (Category::communication), which must outlive it.
+  std::unique_ptr<Communicator> communicator(Device& device, const MpiOptions& options = {});
 
   // Ends every rank of the job with this exit code; does not return. From any thread.
   [[noreturn]] void abort(int exit_code);

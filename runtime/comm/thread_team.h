@@ -20,7 +20,7 @@ class ThreadTeam {
   std::unique_ptr<Communicator> communicator(std::size_t rank);
 
  private:
-  std::shared_ptr<class Meeting> meeting_;
+  std::shared_ptr<class TeamMemory> memory_;
   std::size_t size_;
 };
 

@@ -34,7 +34,7 @@ Buffer Device::allocate(std::size_t bytes, Category category, std::string_view o
              in_units(ledger_.live()), " of the device's ", in_units(capacity_), " are in use.\n", ledger_.report(),
              "\n  What may help: more ranks, a higher zero_optimization.stage, activation checkpointing, a smaller "
              "train_micro_batch_size_per_gpu, or a larger device.memory."));
-  std::byte* data = bytes == 0 ? nullptr : allocate_bytes(bytes);
+  std::byte* data = bytes == 0 ? nullptr : allocate_bytes(bytes, category);
   if (bytes != 0 && data == nullptr)
     fail(Exit::out_of_memory,
          str("out of memory: the machine has no ", in_units(bytes), " more for ", owner, ".\n", ledger_.report()));

@@ -14,6 +14,7 @@
 namespace tranche {
 
 class Device;
+class MemoryFile;
 
 // Owns bytes on a device, aligned to 64. Move-only; empty after a move.
 class Buffer {
@@ -56,8 +57,11 @@ class Device {
   Ledger& ledger() { return ledger_; }
   const Ledger& ledger() const { return ledger_; }
 
+  // Where peers on the host can read what this device holds for them; null: nowhere.
+  virtual const MemoryFile* memory_file() const { return nullptr; }
+
  protected:
-  virtual std::byte* allocate_bytes(std::size_t bytes) = 0;  // null: there are none
+  virtual std::byte* allocate_bytes(std::size_t bytes, Category category) = 0;  // null: there are none
   virtual void free_bytes(std::byte* data, std::size_t bytes) = 0;
 
  private:

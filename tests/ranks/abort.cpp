@@ -4,7 +4,7 @@
 
 int main() {
   tranche::MpiSession session;
-  tranche::CpuDevice device;
+  tranche::CpuDevice device{1, tranche::Device::unlimited, tranche::Sharing::with_host};
   const auto world = session.communicator(device);
   world->barrier("begin");
   if (world->rank() == 1) world->abort(9);

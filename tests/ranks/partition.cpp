@@ -8,7 +8,7 @@ namespace {
 
 class MpiPartition : public ::testing::TestWithParam<std::size_t> {
  protected:
-  CpuDevice device_;
+  CpuDevice device_{1, Device::unlimited, Sharing::with_host};
   std::unique_ptr<Communicator> world_ = session().communicator(device_);
 };
 

@@ -1,8 +1,13 @@
 #include "runtime/device/cpu/cpu_device.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <bit>
+#include <cerrno>
+
+#include "runtime/base/error.h"
+#include "runtime/base/log.h"
 
 // The address sanitizer's, absent from every other build. Without being told it takes memory that is kept for later,
 // and what a size class adds, for memory in use.
@@ -21,6 +26,7 @@ void permit(const std::byte* begin, std::size_t bytes) {
   if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(begin, bytes);
 }
 
+constexpr int madvise_collapse = 25;  // MADV_COLLAPSE, since Linux 6.1: older headers lack it
 constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
 
 // Four classes between powers of two: at most a quarter is lost, and only in memory that is kept, never in the ledger.
@@ -30,41 +36,105 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-}  // namespace
-
-CpuDevice::CpuDevice(std::size_t threads, std::size_t capacity) : Device(DeviceType::cpu, capacity), pool_(threads) {}
-
-CpuDevice::~CpuDevice() {
-  for (const auto& [bytes, blocks] : free_)
-    for (std::byte* block : blocks) {
-      permit(block, bytes);  // whoever gets these addresses next
-      ::munmap(block, bytes);
-    }
+// What peers read. A rank's activations and optimizer state are nobody else's business.
+bool is_read_by_peers(Category category) {
+  return category == Category::parameters || category == Category::gradients || category == Category::communication;
 }
 
-std::byte* CpuDevice::allocate_bytes(std::size_t bytes) {
+// More than the machine has can never be in use. It is address space alone: pages come when they are touched.
+std::size_t longest_file() {
+  return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// The pages come at once: that there are none is an answer here, where later it would be a bus error. Whole huge ones
+// are put together from their first page; asking for them in advance is no help where the system's setting for files is
+// "never", as it mostly is. False: the machine has no more memory.
+bool make_pages(std::byte* block, std::size_t bytes) {
+  const std::size_t whole = bytes / huge_page * huge_page;
+  const auto write = [](std::byte* begin, std::size_t length) {
+    return ::madvise(begin, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;  // EINVAL: before Linux 5.14
+  };
+  for (std::size_t begin = 0; begin < whole; begin += huge_page)
+    if (!write(block + begin, page)) return false;
+  if (whole != 0) ::madvise(block, whole, madvise_collapse);  // a wish too
+  return write(block, (bytes + page - 1) / page * page);
+}
+
+std::unique_ptr<MemoryFile> make_file() {
+  try {
+    return std::make_unique<MemoryFile>(longest_file());
+  } catch (const Error& error) {
+    log::everywhere(
+        str("peers on this host cannot read this rank's memory, so collectives go through messages, which is "
+            "slower: ",
+            error.what()));
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+CpuDevice::CpuDevice(std::size_t threads, std::size_t capacity, Sharing sharing)
+    : Device(DeviceType::cpu, capacity), file_(sharing == Sharing::with_host ? make_file() : nullptr), pool_(threads) {}
+
+CpuDevice::~CpuDevice() {
+  for (const Blocks* all : {&free_, &free_in_file_})
+    for (const auto& [bytes, blocks] : *all)
+      for (std::byte* block : blocks) {
+        permit(block, bytes);  // whoever gets these addresses next
+        if (all == &free_) ::munmap(block, bytes);
+      }
+}
+
+std::byte* CpuDevice::take(Blocks& blocks, std::size_t mapped) {
+  const std::lock_guard lock{mutex_};
+  const auto found = blocks.find(mapped);
+  if (found == blocks.end() || found->second.empty()) return nullptr;
+  std::byte* block = found->second.back();
+  found->second.pop_back();
+  return block;
+}
+
+std::byte* CpuDevice::allocate_bytes(std::size_t bytes, Category category) {
   const std::size_t mapped = size_class(bytes);
+  const bool shared = file_ != nullptr && is_read_by_peers(category);
+  std::byte* data = take(shared ? free_in_file_ : free_, mapped);
+  if (data != nullptr) {
+    permit(data, bytes);
+    return data;
+  }
+  if (shared) {
+    data = new_in_file(bytes, mapped);
+  } else {
+    void* block = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) return nullptr;
+    if (mapped >= huge_page) ::madvise(block, mapped, MADV_HUGEPAGE);  // a wish; the system may decline
+    data = static_cast<std::byte*>(block);
+  }
+  if (data != nullptr) forbid(data + bytes, mapped - bytes);
+  return data;
+}
+
+std::byte* CpuDevice::new_in_file(std::size_t bytes, std::size_t mapped) {
+  std::size_t begin = 0;
   {
     const std::lock_guard lock{mutex_};
-    if (const auto found = free_.find(mapped); found != free_.end() && !found->second.empty()) {
-      std::byte* block = found->second.back();
-      found->second.pop_back();
-      permit(block, bytes);
-      return block;
-    }
+    begin = mapped >= huge_page ? (end_ + huge_page - 1) / huge_page * huge_page : end_;
+    if (begin > file_->bytes() || mapped > file_->bytes() - begin) return nullptr;
+    end_ = begin + mapped;
   }
-  void* block = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) return nullptr;
-  if (mapped >= huge_page) ::madvise(block, mapped, MADV_HUGEPAGE);  // a wish; the system may decline
-  std::byte* data = static_cast<std::byte*>(block);
-  forbid(data + bytes, mapped - bytes);
-  return data;
+  std::byte* block = file_->data() + begin;
+  if (make_pages(block, bytes)) return block;
+  forbid(block, mapped);
+  const std::lock_guard lock{mutex_};
+  free_in_file_[mapped].push_back(block);
+  return nullptr;
 }
 
 void CpuDevice::free_bytes(std::byte* data, std::size_t bytes) {
   forbid(data, size_class(bytes));
   const std::lock_guard lock{mutex_};
-  free_[size_class(bytes)].push_back(data);
+  (in_file(data) ? free_in_file_ : free_)[size_class(bytes)].push_back(data);
 }
 
 }  // namespace tranche

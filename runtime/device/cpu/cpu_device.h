@@ -4,31 +4,48 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "runtime/device/cpu/thread_pool.h"
 #include "runtime/device/device.h"
+#include "runtime/device/memory_file.h"
 
 namespace tranche {
 
+// Whether other ranks of the host may read what they need of a device where it lies.
+enum class Sharing { nothing, with_host };
+
 // Freed memory is kept for the next allocation of the same size class, because first touch of fresh pages costs far
 // more than anything done with them: after the first step a training loop asks the system for nothing.
+//
+// With Sharing::with_host, parameters, gradients and what is communicated lie in a memory file, and all else in memory
+// of the process's own, which has huge pages more often. Where the system has no such files it says so, and
+// memory_file() is null.
 class CpuDevice : public Device {
  public:
   // threads: how many compute, the calling one included.
-  explicit CpuDevice(std::size_t threads = 1, std::size_t capacity = unlimited);
+  explicit CpuDevice(std::size_t threads = 1, std::size_t capacity = unlimited, Sharing sharing = Sharing::nothing);
   ~CpuDevice() override;
 
   ThreadPool& pool() { return pool_; }
+  const MemoryFile* memory_file() const override { return file_.get(); }
 
  protected:
-  std::byte* allocate_bytes(std::size_t bytes) override;
+  std::byte* allocate_bytes(std::size_t bytes, Category category) override;
   void free_bytes(std::byte* data, std::size_t bytes) override;
 
  private:
+  using Blocks = std::map<std::size_t, std::vector<std::byte*>>;  // by size class
+  std::byte* take(Blocks& blocks, std::size_t mapped);
+  std::byte* new_in_file(std::size_t bytes, std::size_t mapped);
+  bool in_file(const std::byte* data) const { return file_ != nullptr && file_->holds({data, 1}); }
+
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<std::byte*>> free_;  // by size class
+  Blocks free_, free_in_file_;
+  std::unique_ptr<MemoryFile> file_;
+  std::size_t end_ = 0;  // of what the file has given out so far
   ThreadPool pool_;
 };
 
