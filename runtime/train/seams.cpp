@@ -42,8 +42,8 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
   // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
   std::size_t blocks = 0;  // of a rank
   for (const Tensor& gradient : gradients) blocks += gradient.size() / ops::block;
-  const Buffer partials = gradients.front().device().allocate(replica.size() * blocks * sizeof(double),
-                                                              Category::workspace, "partial sums of the gradient norm");
+  const Buffer partials = gradients.front().device().allocate(
+      replica.size() * blocks * sizeof(double), Category::communication, "partial sums of the gradient norm");
   const std::span all{reinterpret_cast<double*>(partials.data()), replica.size() * blocks};  // (ranks, blocks)
   const std::span mine = all.subspan(replica.rank() * blocks, blocks);
   for (std::size_t u = 0, first = 0; u < gradients.size(); ++u) {
