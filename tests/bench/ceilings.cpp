@@ -1,11 +1,14 @@
 #include "tests/bench/ceilings.h"
 
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +17,19 @@ namespace tranche::bench {
 namespace {
 
 constexpr std::int64_t buffer_bytes = std::int64_t{256} << 20;
+
+// In huge pages where the system grants them, as Tranche's own memory is; touched.
+class Buffer {
+ public:
+  explicit Buffer(int value) : data_(std::aligned_alloc(std::size_t{2} << 20, buffer_bytes), &std::free) {
+    madvise(data_.get(), buffer_bytes, MADV_HUGEPAGE);
+    std::memset(data_.get(), value, buffer_bytes);
+  }
+  template <class T> T* as() const { return static_cast<T*>(data_.get()); }
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> data_;
+};
 
 // Each thread's part of a buffer.
 template <class Part> void in_parts(int threads, std::int64_t size, const Part& part) {
@@ -73,33 +89,31 @@ double seconds_of(const std::function<void()>& work) {
 }
 
 double read_rate(int threads) {
-  const std::vector<std::uint64_t> values(buffer_bytes / 8, 1);
+  const Buffer values{1};
   std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads) * 16);  // a cache line apart
   const double seconds = seconds_of([&] {
     in_parts(threads, buffer_bytes / 8, [&](std::int64_t first, std::int64_t size) {
-      sums[static_cast<std::size_t>(omp_get_thread_num()) * 16] = sum(values.data() + first, size);
+      sums[static_cast<std::size_t>(omp_get_thread_num()) * 16] = sum(values.as<std::uint64_t>() + first, size);
     });
   });
   return static_cast<double>(buffer_bytes) / seconds;
 }
 
 double copy_rate(int threads) {
-  const std::vector<char> from(buffer_bytes, 1);
-  std::vector<char> to(buffer_bytes, 2);
+  const Buffer from{1}, to{2};
   const double seconds = seconds_of([&] {
     in_parts(threads, buffer_bytes, [&](std::int64_t first, std::int64_t size) {
-      std::memcpy(to.data() + first, from.data() + first, static_cast<std::size_t>(size));
+      std::memcpy(to.as<char>() + first, from.as<char>() + first, static_cast<std::size_t>(size));
     });
   });
   return 2 * static_cast<double>(buffer_bytes) / seconds;
 }
 
 double add_rate(int threads) {
-  std::vector<float> a(buffer_bytes / 4, 1);
-  const std::vector<float> b(buffer_bytes / 4, 1);
+  const Buffer a{0}, b{0};
   const double seconds = seconds_of([&] {
     in_parts(threads, buffer_bytes / 4,
-             [&](std::int64_t first, std::int64_t size) { add(a.data() + first, b.data() + first, size); });
+             [&](std::int64_t first, std::int64_t size) { add(a.as<float>() + first, b.as<float>() + first, size); });
   });
   return 3 * static_cast<double>(buffer_bytes) / seconds;
 }

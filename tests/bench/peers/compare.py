@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--job", choices=JOBS, action="append")
     parser.add_argument("--dtype", choices=("float32", "bf16"), action="append")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=2)
     options = parser.parse_args()
     import torch
     begin = time.monotonic()

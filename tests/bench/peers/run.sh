@@ -3,7 +3,7 @@
 #
 #   tests/bench/peers/run.sh [--job 124m-4x256|124m-1x1024|bytes-12x256] [--dtype float32|bf16] [--rounds N] [--steps N]
 #
-# Wants build/release/tranche and build/release/tests/bench/ceilings (make build bench), Python 3 with its headers and
+# Wants build/release/tranche and build/release/tests/bench/ceilings (make bench), Python 3 with its headers and
 # venv, and g++ for torch.compile. PyTorch is installed by pip the first time, outside this tree (TRANCHE_PEERS=folder).
 # README.md says what was tuned.
 set -euo pipefail
@@ -12,7 +12,7 @@ cache=${TRANCHE_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/tranche-peers}
 python=$cache/venv/bin/python
 
 for program in build/release/tranche build/release/tests/bench/ceilings; do
-  [[ -x $program ]] || { echo "peers: $program is missing: make build bench" >&2; exit 1; }
+  [[ -x $program ]] || { echo "peers: $program is missing: make bench" >&2; exit 1; }
 done
 if [[ ! -e $cache/installed ]]; then
   echo "peers: installing PyTorch in $cache/venv" >&2
