@@ -2,8 +2,6 @@
 import argparse
 import json
 import os
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -11,7 +9,9 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-RELEASE = Path("build/release")
+sys.path.insert(0, str(HERE.parent))
+from runs import RELEASE, processor, tranche_steps, write_job
+
 THREADS = 2
 JOBS = {
     "124m-4x256": dict(layers=12, width=768, heads=12, vocabulary=50304, samples=4, length=256),
@@ -50,26 +50,6 @@ class Peer:
         self.process.wait()
 
 
-def tranche_turn(job, folder, steps):
-    """A run of its own, of which the first step, which warms up, does not count; killed before it would save."""
-    run = folder / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    with subprocess.Popen([RELEASE / "tranche", "train", job], stderr=subprocess.PIPE, text=True) as process:
-        metrics, lines = run / "metrics.jsonl", []
-        while len(lines) < steps + 1:
-            time.sleep(0.02)
-            if process.poll() is not None:
-                raise SystemExit(f"peers: tranche ended with {process.returncode}: {process.stderr.read()}")
-            lines = metrics.read_text().split("\n")[:-1] if metrics.exists() else []
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        process.send_signal(signal.SIGKILL)
-    told = [json.loads(line) for line in lines[1:]]
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024
-    state = sum(told[-1]["peak_bytes"][category] for category in ("parameters", "gradients", "optimizer"))
-    return {"rate": statistics.median(each["tokens_per_second"] for each in told), "loss": told[-1]["loss"],
-            "peak": peak, "state": state}
-
-
 def gemm_peak(dtype):
     """Operations a second of oneDNN's best product."""
     text = subprocess.run([RELEASE / "tests/bench/ceilings", "--gemm", str(THREADS)], check=True, text=True,
@@ -84,18 +64,9 @@ def operations_per_token(shape):
     return 6 * products + attention
 
 
-def write_job(name, dtype, folder):
-    text = (HERE / "job.jsonc").read_text()
-    values = dict(JOBS[name], bf16=str(dtype == "bf16").lower(), threads=THREADS, folder=folder)
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", str(value))
-    path = folder / "job.jsonc"
-    path.write_text(text)
-    return path
-
-
 def measure(name, dtype, folder, rounds, steps):
-    shape, job = JOBS[name], write_job(name, dtype, folder)
+    shape = JOBS[name]
+    job = write_job(folder, **shape, micro=shape["samples"], threads=THREADS, bf16=dtype == "bf16")
     tokens = shape["samples"] * shape["length"]
     peers = {}
     for mode in ("eager", "compile"):
@@ -104,7 +75,7 @@ def measure(name, dtype, folder, rounds, steps):
     told = {"tranche": [], "eager": [], "compile": [], "peak": []}
     for _ in range(rounds):
         told["peak"].append(gemm_peak("float32" if dtype == "float32" else "bfloat16"))
-        told["tranche"].append(tranche_turn(job, folder, steps))
+        told["tranche"].append(tranche_steps(job, folder, steps))
         for mode, peer in peers.items():
             answer = peer.turn(steps)
             told[mode].append(dict(answer, rate=tokens / statistics.median(answer["seconds"])))
@@ -135,13 +106,6 @@ def memory_table(rows):
     for who, told in rows.items():
         peak, state = told["peak"] / 2**20, told["state"] / 2**20
         print(f"| {who} | {peak:.0f} | {state:.0f} | {peak - state:.0f} |")
-
-
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return "unknown processor"
 
 
 def main():

@@ -28,7 +28,6 @@ export TORCHINDUCTOR_CACHE_DIR=$cache/inductor
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-find runtime partition amp launcher docs tests -name '*.h' -o -name '*.cpp' -o -name '*.md' | LC_ALL=C sort |
-  xargs cat > "$folder/text.txt"
+bash tests/bench/text.sh > "$folder/text.txt"
 build/release/tranche tokenize --tokenizer byte --output "$folder/text.h5" "$folder/text.txt" >&2
 "$python" tests/bench/peers/compare.py "$folder" "$@"
