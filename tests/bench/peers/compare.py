@@ -71,7 +71,7 @@ def measure(name, dtype, folder, rounds, steps):
     peers = {}
     for mode in ("eager", "compile"):
         peers[mode] = Peer(job, mode)
-        peers[mode].turn(1)  # one prepares at a time
+        peers[mode].turn(0)  # one prepares at a time
     told = {"tranche": [], "eager": [], "compile": [], "peak": []}
     for _ in range(rounds):
         told["peak"].append(gemm_peak("float32" if dtype == "float32" else "bfloat16"))
