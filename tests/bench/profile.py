@@ -1,5 +1,6 @@
-"""Where the time of a step goes, by the profiler perf: GPT-2 124M, 4 x 256 tokens, bf16, two threads. profile.sh starts it.
+"""Where the time of a step goes, by the profiler perf: GPT-2 124M, 4 x 256 tokens, bf16, two threads.
 
+profile.sh starts it.
 Samples of the processor's clock, on every thread, from the second step on.
 """
 import argparse
@@ -15,8 +16,10 @@ from runs import TRANCHE, fresh, processor, write_job
 # The first that matches "object symbol" counts.
 PARTS = [
     ("matrix products, by oneDNN", r"\[JIT\]|perf-\d+\.map|libdnnl|dnnl::|^\S+ 0x"),
-    ("products: their tiles rounded, laid out and added", r"round_tile|add_tile|linear|gemm|[Pp]ack|add_columns|bias_gradient"),
-    ("attention", r"attention|group_gradient|[Pp]anel|forward_queries|attend|add_product|compute_weights|row_delta|rotary"),
+    ("products: their tiles rounded, laid out and added",
+     r"round_tile|add_tile|linear|gemm|[Pp]ack|add_columns|bias_gradient"),
+    ("attention",
+     r"attention|group_gradient|[Pp]anel|forward_queries|attend|add_product|compute_weights|row_delta|rotary"),
     ("cross-entropy", r"cross_entropy|CrossEntropy"),
     ("activation", r"[Aa]ctivation|gelu"),
     ("layer norm", r"[Nn]orm(?!al)"),
@@ -61,8 +64,8 @@ def main():
             if process.poll() is not None:
                 raise SystemExit(f"tranche ended with {process.returncode}")
             time.sleep(0.02)
-        subprocess.run(["perf", "record", "-q", "-o", data, "-F", "499", "-e", "cpu-clock", "-p", str(process.pid), "--",
-                        "sleep", str(options.seconds)], check=True, stdout=subprocess.DEVNULL)
+        record = ["perf", "record", "-q", "-o", data, "-F", "499", "-e", "cpu-clock", "-p", str(process.pid)]
+        subprocess.run([*record, "--", "sleep", str(options.seconds)], check=True, stdout=subprocess.DEVNULL)
         process.kill()
     report = subprocess.run(["perf", "report", "-i", data, "--no-children", "-F", "overhead,dso,sym", "-t", ";",
                              "--stdio"], check=True, text=True, stdout=subprocess.PIPE,

@@ -35,18 +35,18 @@ def step_seconds(folder, values, steps, ranks=1):
 
 
 def steps_table(folder, steps):
-    print("Seconds a step as one measure of the work grows, and the exponent of a fitted power: 4 layers of width 256, 4 x"
-          "\n256 tokens in one micro-batch (length: 1 x T), float32, one rank of one thread.\n")
+    print("Seconds a step as one measure of the work grows, and the exponent of a fitted power: 4 layers of width 256,"
+          "\n4 x 256 tokens in one micro-batch (length: 1 x T), float32, one rank of one thread.\n")
     print("| what grows | values | seconds a step | exponent |\n|---|---|---|---|")
     for name, sweep in SWEEPS.items():
         xs = [each["samples"] // 4 if name == "micro-batches" else each[name] for each in sweep]
         ys = [step_seconds(folder, each, steps) for each in sweep]
-        print(f"| {name} | {', '.join(map(str, xs))} | {', '.join(f'{y:.3f}' for y in ys)} | {exponent(xs, ys):.2f} |",
-              flush=True)
+    X
 
 
 def ranks_table(folder, steps):
-    print("\nThe same 8 micro-batches on one rank and on two, one thread each (8 layers of width 256, 2 x 256 tokens).\n")
+    print("\nThe same 8 micro-batches on one rank and on two, one thread each: 8 layers of width 256,"
+          "\n2 x 256 tokens.\n")
     print("| dtype | 1 rank, seconds a step | 2 ranks | speed-up |\n|---|---|---|---|")
     for bf16 in (False, True):
         work = dict(layers=8, samples=16, micro=2, bf16=bf16)
@@ -74,8 +74,9 @@ def start_seconds(folder):
 
 def start_table(folder):
     print("\nStart and end of one rank, medians of 7.\n\n| command | seconds |\n|---|---|")
-    print(f"| `tranche version` | {statistics.median(wall(['version']) for _ in range(7)):.3f} |")
-    print(f"| `tranche train`, one step of a tiny job, saved | {statistics.median(start_seconds(folder) for _ in range(7)):.3f} |")
+    version = statistics.median(wall(["version"]) for _ in range(7))
+    train = statistics.median(start_seconds(folder) for _ in range(7))
+    print(f"| `tranche version` | {version:.3f} |\n| `tranche train`, one step of a tiny job, saved | {train:.3f} |")
 
 
 def forget(files):
@@ -128,10 +129,11 @@ def checkpoint(folder, layers):
 
 def checkpoints_table(folder):
     start = statistics.median(start_seconds(folder) for _ in range(3))
-    print("\nCheckpoints beside plain sequential files of as many bytes, one rank. Saving is from the step's end to the name"
-          "\n`latest`, synced. Loading is a resumed run with nothing left to do, less what a tiny job takes to start; files"
-          "\nwere dropped from this system's page cache before.\n")
-    print("| MB | save, s | write and sync, s | save / write | load, s | read, s | load / read |\n|---|---|---|---|---|---|---|")
+    print("\nCheckpoints beside plain sequential files of as many bytes, one rank. Saving is from the step's end to the"
+          "\nname `latest`, synced. Loading is a resumed run with nothing left to do, less what a tiny job takes to"
+          "\nstart; files were dropped from this system's page cache before.\n")
+    print("| MB | save, s | write and sync, s | save / write | load, s | read, s | load / read |")
+    print("|---|---|---|---|---|---|---|")
     rows = []
     for layers in (2, 6, 18):
         size, saved, written, loaded, read = checkpoint(folder, layers)

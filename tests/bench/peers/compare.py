@@ -93,9 +93,9 @@ def row(name, dtype, told):
     rates = {who: [each["rate"] for each in told[who]] for who in ("tranche", "eager", "compile")}
     floors = [peak / operations_per_token(JOBS[name]) for peak in told["peak"]]
     ratio = lambda below: of_rounds([a / b for a, b in zip(rates["tranche"], below)], "{:.2f}".format)
-    cells = [name, dtype, *(f"{statistics.median(rates[who]):.0f}" for who in rates), f"{statistics.median(floors):.0f}",
-             ratio(rates["eager"]), ratio(rates["compile"]), ratio(floors), told["eager"][-1]["way"],
-             told["compile"][-1]["way"]]
+    cells = [name, dtype, *(f"{statistics.median(rates[who]):.0f}" for who in rates),
+             f"{statistics.median(floors):.0f}", ratio(rates["eager"]), ratio(rates["compile"]), ratio(floors),
+             told["eager"][-1]["way"], told["compile"][-1]["way"]]
     return "| " + " | ".join(cells) + " |"
 
 
