@@ -27,11 +27,12 @@ test:
 	cmake --build --preset release --parallel $(JOBS)
 	ctest --preset release --parallel $(JOBS) --label-exclude $(FAST)
 
+# What the kernels reach of this machine's ceilings. docs/performance.md has the commands that take longer.
 bench:
-	$(deps) build
+	$(deps) build bench
 	cmake --preset release
-	cmake --build --preset release --parallel $(JOBS)
-	ctest --preset release --label-regex bench --verbose
+	cmake --build --preset release --parallel $(JOBS) --target tranche ceilings kernels
+	@build/release/tests/bench/kernels
 
 # Bytes on each rank at every stage: derived, planned, measured.
 memory:

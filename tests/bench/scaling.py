@@ -1,0 +1,165 @@
+"""What a step, a save and a start cost as work grows. scaling.sh starts it."""
+import argparse
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from runs import MPI, command, fresh, processor, tranche_steps, write_job
+
+BASE = dict(layers=4, heads=4, width=256, length=256, vocabulary=256, samples=4, micro=4, threads=1, bf16=False)
+SWEEPS = {
+    "layers": [dict(layers=n) for n in (4, 8, 16)],
+    "width": [dict(width=n, heads=n // 64) for n in (256, 512, 1024)],
+    "length": [dict(length=n, samples=1, micro=1) for n in (512, 1024, 2048)],
+    "micro-batches": [dict(samples=4 * n) for n in (1, 2, 4)],
+}
+BLOCK = 8 << 20  # of plain reading and writing, bytes
+
+
+def exponent(xs, ys):
+    """The slope of log y over log x by least squares."""
+    xs, ys = [math.log(x) for x in xs], [math.log(y) for y in ys]
+    x0, y0 = statistics.mean(xs), statistics.mean(ys)
+    return sum((x - x0) * (y - y0) for x, y in zip(xs, ys)) / sum((x - x0) ** 2 for x in xs)
+
+
+def step_seconds(folder, values, steps, ranks=1):
+    """The median, of float32 steps with one thread a rank."""
+    shape = dict(BASE, **values)
+    rate = tranche_steps(write_job(folder, **shape), folder, steps, ranks)["rate"]
+    return shape["samples"] * shape["length"] / rate
+
+
+def steps_table(folder, steps):
+    print("Seconds a step as one measure of the work grows, and the exponent of a fitted power: 4 layers of width 256,"
+          "\n4 x 256 tokens in one micro-batch (length: 1 x T), float32, one rank of one thread.\n")
+    print("| what grows | values | seconds a step | exponent |\n|---|---|---|---|")
+    for name, sweep in SWEEPS.items():
+        xs = [each["samples"] // 4 if name == "micro-batches" else each[name] for each in sweep]
+        ys = [step_seconds(folder, each, steps) for each in sweep]
+    X
+
+
+def ranks_table(folder, steps):
+    print("\nThe same 8 micro-batches on one rank and on two, one thread each: 8 layers of width 256,"
+          "\n2 x 256 tokens.\n")
+    print("| dtype | 1 rank, seconds a step | 2 ranks | speed-up |\n|---|---|---|---|")
+    for bf16 in (False, True):
+        work = dict(layers=8, samples=16, micro=2, bf16=bf16)
+        pairs = [(step_seconds(folder, work, steps), step_seconds(folder, work, steps, 2)) for _ in range(3)]
+        one, two = (statistics.median(side) for side in zip(*pairs))
+        speed_up = statistics.median(a / b for a, b in pairs)
+        print(f"| {'bf16' if bf16 else 'float32'} | {one:.3f} | {two:.3f} | {speed_up:.2f} |", flush=True)
+
+
+def wall(arguments):
+    begin = time.monotonic()
+    subprocess.run(command(arguments), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   env={**os.environ, **MPI})
+    return time.monotonic() - begin
+
+
+def tiny_job(folder):
+    return write_job(folder, **dict(BASE, layers=1, width=64, heads=1, length=16, samples=1, micro=1))
+
+
+def start_seconds(folder):
+    fresh(folder)
+    return wall(["train", tiny_job(folder), "--set", "steps=1"])
+
+
+def start_table(folder):
+    print("\nStart and end of one rank, medians of 7.\n\n| command | seconds |\n|---|---|")
+    version = statistics.median(wall(["version"]) for _ in range(7))
+    train = statistics.median(start_seconds(folder) for _ in range(7))
+    print(f"| `tranche version` | {version:.3f} |\n| `tranche train`, one step of a tiny job, saved | {train:.3f} |")
+
+
+def forget(files):
+    """Drops the files from the page cache, so that reading them reads the disk; needs no rights."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def plain_write(path, size):
+    """Seconds to write and sync as many bytes in one file."""
+    block = os.urandom(BLOCK)
+    begin = time.monotonic()
+    with open(path, "wb", buffering=0) as file:
+        for at in range(0, size, BLOCK):
+            file.write(block[: min(BLOCK, size - at)])
+        os.fsync(file.fileno())
+    return time.monotonic() - begin
+
+
+def plain_read(path):
+    begin = time.monotonic()
+    with open(path, "rb", buffering=0) as file:
+        while file.read(BLOCK):
+            pass
+    return time.monotonic() - begin
+
+
+def checkpoint(folder, layers):
+    """Bytes, seconds to save, to write as much, to load, to read as much: the median of three turns of each."""
+    job = write_job(folder, **dict(BASE, layers=layers, width=768, heads=12, length=64, samples=1, micro=1, threads=2))
+    plain = folder / "plain"
+    turns = []
+    for _ in range(3):
+        metrics = fresh(folder)
+        wall(["train", job, "--set", "steps=1"])
+        saved = (metrics.parent / "latest").stat().st_mtime_ns - metrics.stat().st_mtime_ns
+        files = [file for file in metrics.parent.rglob("*") if file.is_file()]
+        size = sum(file.stat().st_size for file in files)
+        written = plain_write(plain, size)
+        forget([plain, *files])
+        loaded = wall(["train", job, "--set", "steps=1", "--resume"])
+        read = plain_read(plain)
+        plain.unlink()
+        turns.append((size, saved / 1e9, written, loaded, read))
+    return [statistics.median(side) for side in zip(*turns)]
+
+
+def checkpoints_table(folder):
+    start = statistics.median(start_seconds(folder) for _ in range(3))
+    print("\nCheckpoints beside plain sequential files of as many bytes, one rank. Saving is from the step's end to the"
+          "\nname `latest`, synced. Loading is a resumed run with nothing left to do, less what a tiny job takes to"
+          "\nstart; files were dropped from this system's page cache before.\n")
+    print("| MB | save, s | write and sync, s | save / write | load, s | read, s | load / read |")
+    print("|---|---|---|---|---|---|---|")
+    rows = []
+    for layers in (2, 6, 18):
+        size, saved, written, loaded, read = checkpoint(folder, layers)
+        loaded = max(loaded - start, 1e-3)
+        rows.append((size, saved, loaded))
+        print(f"| {size / 1e6:.0f} | {saved:.2f} | {written:.2f} | {saved / written:.2f} | {loaded:.2f} | {read:.2f} "
+              f"| {loaded / read:.2f} |", flush=True)
+    sizes, saves, loads = zip(*rows)
+    print(f"\nExponents of the bytes: save {exponent(sizes, saves):.2f}, load {exponent(sizes, loads):.2f}.")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", choices=("steps", "ranks", "start", "checkpoints"), action="append")
+    parser.add_argument("--steps", type=int, default=2)
+    options = parser.parse_args()
+    tables = {"steps": lambda: steps_table(options.folder, options.steps),
+              "ranks": lambda: ranks_table(options.folder, options.steps),
+              "start": lambda: start_table(options.folder),
+              "checkpoints": lambda: checkpoints_table(options.folder)}
+    print(f"{processor()}, {os.cpu_count()} cores.\n", flush=True)
+    for name in options.only or tables:
+        tables[name]()
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
