@@ -35,7 +35,7 @@ struct Cut {
 };
 
 // Tiles as large as leaves at least four of them: packing its operands costs a tile the more the smaller it is. Wide
-// rather than high, which suits oneDNN's kernels (tests/bench/gemm.cpp).
+// rather than high, which suits oneDNN's kernels (tests/bench/kernels.cpp).
 struct Grid {
   Cut rows, cols;
   Grid(std::size_t m, std::size_t n) : rows(m, 256), cols(n, 1024) {
