@@ -21,7 +21,8 @@ endfunction()
 
 # tranche_test(NAME SOURCES file... [LINK library...] [LABELS label...] [TIMEOUT seconds] [PROCESSORS n]
 #              [SANITIZED_SHARE n])
-# One GoogleTest program, one ctest entry; under a sanitizer every n-th of its tests. Rooms are given as room names, other libraries as targets.
+# One GoogleTest program, one ctest entry; under a sanitizer every n-th of its tests. Rooms are given as room names, other
+# libraries as targets.
 function(tranche_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT;PROCESSORS;SANITIZED_SHARE" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)
