@@ -13,5 +13,6 @@ find_package(MPI REQUIRED COMPONENTS C)                   # comm
 find_package(HDF5 REQUIRED COMPONENTS C)                  # hdf5
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)              # data
 pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)   # data
+pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)            # offload
 find_package(CLI11 REQUIRED)                              # launcher
 find_package(GTest REQUIRED)                              # tests

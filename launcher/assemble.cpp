@@ -1,6 +1,8 @@
 #include "launcher/assemble.h"
 
 #include "amp/config.h"
+#include "offload/disk_placement.h"
+#include "offload/host_placement.h"
 #include "partition/canonical_sync.h"
 #include "partition/partitioned_store.h"
 #include "runtime/base/log.h"
@@ -17,9 +19,17 @@ std::unique_ptr<ParameterStore> make_store(const Job& job, Communicator& world, 
   return std::make_unique<PartitionedStore>(job.zero, precision, world, device);
 }
 
-std::unique_ptr<GradientSync> make_sync(const Job& job, Communicator& world) {
-  if (world.size() == 1) return std::make_unique<LocalSync>(job.train.reduction_block);
-  return std::make_unique<CanonicalSync>(job.zero, job.train.reduction_block, world);
+std::unique_ptr<OptimizerPlacement> make_placement(const Job& job, Device& device, Device& host) {
+  if (job.offload.optimizer == Tier::disk)
+    return std::make_unique<DiskPlacement>(job.offload, job.amp.precision(), device, host);
+  if (job.offload.optimizer == Tier::host)
+    return std::make_unique<HostPlacement>(job.offload, job.amp.precision(), device, host);
+  return std::make_unique<ResidentPlacement>(job.amp.precision());
+}
+
+std::unique_ptr<GradientSync> make_sync(const Job& job, SumPlacement& sums, Communicator& world) {
+  if (world.size() == 1) return std::make_unique<LocalSync>(sums, job.train.reduction_block);
+  return std::make_unique<CanonicalSync>(job.zero, job.train.reduction_block, sums, world);
 }
 
 std::unique_ptr<ActivationPolicy> make_activations(const Job& job) {
@@ -37,30 +47,34 @@ const std::string scaler_prefix = "scaler.";
 
 }  // namespace
 
-Replica::Replica(const Job& job, Communicator& world, Device& device)
+Replica::Replica(const Job& job, Communicator& world, const Memory& memory)
     : world_(world),
-      device_(device),
+      device_(memory.device),
       model_(job.make_model()),
-      parameters_(make_store(job, world, device)),
-      gradients_(make_sync(job, world)),
+      parameters_(make_store(job, world, memory.device)),
+      placement_(make_placement(job, memory.device, memory.host)),
+      gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job)),
       seams_{*parameters_, *gradients_, weights_, *activations_} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
-  for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_, job.train.seed);
+  for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
+  placement_->adopt(owned(), job.train.seed);
   parameters_->publish();
 }
 
 void Replica::publish() {
-  round_to_working(owned());
+  placement_->round();
   parameters_->publish();
 }
 
 checkpoint::ModelState Replica::held() const {
   checkpoint::ModelState state;
-  state.kinds = {"parameters"};
-  for (const Owned& each : owned()) {
-    state.units.push_back(layout_of(*each.unit));
-    state.slices.push_back({{each.first, each.master.span<float>()}});
+  state.kinds = placement_->kinds();
+  for (std::size_t u = 0; u < owned().size(); ++u) {
+    state.units.push_back(layout_of(*owned()[u].unit));
+    auto& slices = state.slices.emplace_back();
+    for (std::size_t kind = 0; kind < state.kinds.size(); ++kind)
+      slices.push_back({owned()[u].first, placement_->borrow(kind, u).span<float>()});
   }
   return state;
 }
@@ -76,25 +90,15 @@ void Replica::load_parameters(const std::filesystem::path& folder) {
   publish();
 }
 
-Assembly::Assembly(const Job& job, std::string data, Communicator& world, Device& device)
-    : job_(job), data_(std::move(data)), replica_(job, world, device), alone_(alone()) {
+Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory)
+    : job_(job), data_(std::move(data)), replica_(job, world, memory), alone_(alone()) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
-  optimizer_ = make_optimizer(job.optimizer, replica_.owned());
+  optimizer_ = make_optimizer(job.optimizer, replica_.placement());
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
   trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, replica_.objective(),
                                        *optimizer_, make_schedule(job.scheduler, job.optimizer), world);
-}
-
-checkpoint::ModelState Assembly::held() const {
-  checkpoint::ModelState state = replica_.held();
-  for (const Optimizer::State& kind : optimizer_->states()) {
-    state.kinds.push_back(kind.name);
-    for (const Owned& each : replica_.owned())
-      state.slices[each.unit->index()].push_back({each.first, kind.tensors[each.unit->index()].span<float>()});
-  }
-  return state;
 }
 
 checkpoint::JobState Assembly::job_state() const {
@@ -116,13 +120,13 @@ checkpoint::JobState Assembly::job_state() const {
 void Assembly::save() {
   const Doing frame{[&] { return str("saving step ", trainer_->steps()); }};
   const checkpoint::Peers peers = replica_.peers();
-  checkpoint::save(job_.directory(), trainer_->steps(), checkpoint::written_by(held(), peers.rank, peers.size),
+  checkpoint::save(job_.directory(), trainer_->steps(), checkpoint::written_by(replica_.held(), peers.rank, peers.size),
                    job_state(), peers, job_.checkpoint.keep);
 }
 
 void Assembly::load_newest(const std::filesystem::path& directory) {
   const Doing frame{[&] { return str("resuming from ", directory.string()); }};
-  const checkpoint::Resumption resumption = checkpoint::load_newest(directory, held(), replica_.peers());
+  const checkpoint::Resumption resumption = checkpoint::load_newest(directory, replica_.held(), replica_.peers());
   for (const checkpoint::Skipped& each : resumption.skipped)
     log::warning(str("skipped ", each.folder.string(), ": ", each.reason));
   ensure(Exit::checkpoint, resumption.found.has_value(), "there is no whole checkpoint in ", directory.string());

@@ -11,11 +11,18 @@
 
 namespace tranche {
 
+// A rank's tiers; what is not offloaded leaves the host's untouched. On the CPU it is other memory, with its own
+// ledger.
+struct Memory {
+  Device& device;
+  Device& host;
+};
+
 // One rank's share of a model, with initial values: what evaluating and generating need. Stays where it is made.
 class Replica {
  public:
-  // Collective. job: settled, the same on every rank; it, world and device must outlive the replica.
-  Replica(const Job& job, Communicator& world, Device& device);
+  // Collective. job: settled, the same on every rank; it, world and what memory names must outlive the replica.
+  Replica(const Job& job, Communicator& world, const Memory& memory);
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
@@ -24,13 +31,14 @@ class Replica {
   Communicator& world() { return world_; }
   const std::vector<Owned>& owned() const { return parameters_->owned(); }
   const Seams& seams() const { return seams_; }
+  OptimizerPlacement& placement() { return *placement_; }
   const Objective& objective() const { return objective_; }
 
   // Collective: the parameters of this checkpoint folder, written by any number of ranks at any stage.
   void load_parameters(const std::filesystem::path& folder);
   // After masters were changed from outside. Collective.
   void publish();
-  // For checkpoints: this rank's masters.
+  // For checkpoints: this rank's masters, and what an optimizer added to them.
   checkpoint::ModelState held() const;
   checkpoint::Peers peers();
 
@@ -39,6 +47,7 @@ class Replica {
   Device& device_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<ParameterStore> parameters_;
+  std::unique_ptr<OptimizerPlacement> placement_;
   std::unique_ptr<GradientSync> gradients_;
   std::unique_ptr<ActivationPolicy> activations_;
   WeightTransform weights_;
@@ -51,7 +60,7 @@ class Assembly {
  public:
   // Collective; as Replica. data: what identifies the training data (TokenFile::sha256); a resume on other data is
   // refused.
-  Assembly(const Job& job, std::string data, Communicator& world, Device& device);
+  Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory);
 
   Trainer& trainer() { return *trainer_; }
   Replica& replica() { return replica_; }
@@ -64,7 +73,6 @@ class Assembly {
   void load_newest(const std::filesystem::path& directory);
 
  private:
-  checkpoint::ModelState held() const;
   checkpoint::JobState job_state() const;
 
   const Job& job_;

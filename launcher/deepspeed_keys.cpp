@@ -64,10 +64,6 @@ void declare_others(Section& job) {
   job.no_effect("graph_harvesting", false, "there are no graphs to capture");
   Section& types = job.section("data_types", "");
   types.not_yet("grad_accum_dtype", "fp32", "sums of gradients in another precision than float32");
-  Section& aio = job.section("aio", "Asynchronous reads and writes of the disk.");
-  for (const char* key :
-       {"block_size", "queue_depth", "intra_op_parallelism", "single_submit", "overlap_events", "use_gds"})
-    aio.no_effect(key, nullptr, "nothing is offloaded to disk");
 
   declare_switched(
       job, "elasticity",

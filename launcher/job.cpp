@@ -88,9 +88,13 @@ void Job::declare() {
   optimizer.declare(root_.section("optimizer", "The update of the parameters, done by the owner of each in float32."));
   scheduler.declare(root_.section("scheduler", "The learning rate as a function of the updates done."));
   amp.declare(root_);
-  zero.declare(root_.section("zero_optimization",
-                             "What is divided among the ranks (Rajbhandari et al. 2020). Changes no number: any stage "
-                             "resumes from any other."));
+  Section& zero_optimization =
+      root_.section("zero_optimization",
+                    "What is divided among the ranks (Rajbhandari et al. 2020). Changes no number: any stage "
+                    "resumes from any other.");
+  zero.declare(zero_optimization);
+  offload.declare(zero_optimization);
+  offload.aio.declare(root_.section("aio", "Reads and writes of the disk, for what is offloaded there."));
   checkpoint.declare(root_.section("checkpoint", "Where and how often the run is saved."));
   device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
   declare_deepspeed_keys(root_);
@@ -112,6 +116,13 @@ void Job::complete(const JobText& text) {
          "\"reduction_block\" is ", train.reduction_block,
          ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
          zero.stage);
+  const std::string offloaded = "zero_optimization.offload_optimizer.";
+  if (offload.optimizer == Tier::disk) {
+    ensure(Exit::job_file, offload.nvme_path.has_value(), root_.place_of(offloaded + "device"), "\"", offloaded,
+           "device\" is \"nvme\": \"", offloaded, "nvme_path\" must name a folder on the disk");
+    ensure(Exit::job_file, offload.ratio == 1, root_.place_of(offloaded + "ratio"), "\"", offloaded, "ratio\" is ",
+           offload.ratio, ", which keeps a part on the device: only with \"device\": \"cpu\"");
+  }
   if (scheduler.has_total() && !scheduler.total) {
     scheduler.total = train.steps;
     root_.derived("scheduler.params.total_num_steps", "steps");

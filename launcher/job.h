@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "amp/config.h"
+#include "offload/config.h"
 #include "partition/config.h"
 #include "runtime/base/settings.h"
 #include "runtime/checkpoint/config.h"
@@ -55,6 +56,7 @@ class Job {
   SchedulerConfig scheduler;
   AmpConfig amp;
   ZeroConfig zero;
+  OffloadConfig offload;
   CheckpointConfig checkpoint;
   DeviceConfig device;
 

@@ -33,10 +33,17 @@ Session::Session() : control_device_(1, Device::unlimited, sharing()), control_(
 }
 
 std::unique_ptr<CpuDevice> Session::make_device(const DeviceConfig& config) const {
-  std::size_t threads = config.threads;
-  if (threads == 0) threads = openmp_threads();
-  if (threads == 0) threads = mpi_.threads_per_rank();
-  return std::make_unique<CpuDevice>(threads, config.capacity(), sharing());
+  return std::make_unique<CpuDevice>(threads_of(config), config.capacity(), sharing());
+}
+
+std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config) const {
+  return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);
+}
+
+std::size_t Session::threads_of(const DeviceConfig& config) const {
+  if (config.threads != 0) return config.threads;
+  const std::size_t threads = openmp_threads();
+  return threads != 0 ? threads : mpi_.threads_per_rank();
 }
 
 Sharing Session::sharing() const { return mpi_.ranks_on_host() > 1 ? Sharing::with_host : Sharing::nothing; }

@@ -24,11 +24,14 @@ class Session {
 
   // Threads that a rank computes with: device.threads, else OMP_NUM_THREADS, else its share of the host's cores.
   std::unique_ptr<CpuDevice> make_device(const DeviceConfig& config) const;
+  // Host memory for what a job offloads, worked on with as many threads; nobody else reads it.
+  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config) const;
   // Collective. Training's own communicator: its record holds nothing but the step's collectives.
   std::unique_ptr<Communicator> make_world(Device& device) { return mpi_.communicator(device); }
 
  private:
   Sharing sharing() const;
+  std::size_t threads_of(const DeviceConfig& config) const;
 
   MpiSession mpi_;
   CpuDevice control_device_;

@@ -1,12 +1,12 @@
 #include "partition/canonical_sync.h"
 
 #include "partition/shard_plan.h"
-#include "runtime/ops/elementwise.h"
 
 namespace tranche {
 
-CanonicalSync::CanonicalSync(const ZeroConfig& config, std::size_t reduction_block, Communicator& world)
-    : config_(config), reduction_block_(reduction_block), world_(world) {
+CanonicalSync::CanonicalSync(const ZeroConfig& config, std::size_t reduction_block, SumPlacement& place,
+                             Communicator& world)
+    : config_(config), reduction_block_(reduction_block), place_(place), world_(world) {
   ensure(Exit::job_file, reduction_block == 1 || config.stage <= 1, "reduction_block is ", reduction_block,
          ", which needs a whole sum of the gradients on every rank; zero_optimization.stage ", config.stage,
          " divides it: use stage 0 or 1, or reduction_block 1");
@@ -37,13 +37,10 @@ void CanonicalSync::end_micro_batch() {
 }
 
 void CanonicalSync::add_at_owners(const Unit& unit, Tensor gradient) {
-  if (sums_.size() <= unit.index()) sums_.resize(unit.index() + 1);
-  Tensor& sum = sums_[unit.index()];
-  if (!sum)
-    sum = Tensor::zeros(gradient.device(), unit.name() + " sum", Category::gradients,
-                        {1, Slicing{unit.size(), world_.size()}.slice()}, DType::float32);
-  const auto add = [into = sum.span<float>(), dtype = gradient.dtype()](std::size_t, std::span<const std::byte> row) {
-    ops::accumulate(row, dtype, into);
+  const Tensor sum =
+      sum_of(sums_, unit, place_.home(unit, gradient.device()), Slicing{unit.size(), world_.size()}.slice());
+  const auto add = [this, sum, dtype = gradient.dtype()](std::size_t, std::span<const std::byte> row) {
+    place_.add(row, dtype, sum);
   };
   wait();  // one receive buffer at a time, and one gradient that waits to be added
   done_ = world_.exchange(gradient.byte_span(), add, "reduce " + unit.name());

@@ -15,8 +15,8 @@ namespace tranche {
 class CanonicalSync : public GradientSync {
  public:
   // reduction_block: micro-batches that a rank sums by itself before it exchanges the sum; more than 1 needs a whole
-  // local sum, which stages 2 and 3 exist to avoid: Exit::job_file there. world must outlive the object.
-  CanonicalSync(const ZeroConfig& config, std::size_t reduction_block, Communicator& world);
+  // local sum, which stages 2 and 3 exist to avoid: Exit::job_file there. place and world must outlive the object.
+  CanonicalSync(const ZeroConfig& config, std::size_t reduction_block, SumPlacement& place, Communicator& world);
   ~CanonicalSync() override;
 
   void reduce(Unit& unit, Tensor gradient) override;
@@ -29,6 +29,7 @@ class CanonicalSync : public GradientSync {
 
   ZeroConfig config_;
   std::size_t reduction_block_, in_block_ = 0;
+  SumPlacement& place_;
   Communicator& world_;
   std::vector<Unit*> units_;  // by index, as they come
   Shards sums_;               // of the owned slices

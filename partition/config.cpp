@@ -23,7 +23,6 @@ void ZeroConfig::declare(Section& zero) {
     zero.no_effect(key, nullptr,
                    "a checkpoint holds the float32 parameters whole, for any number of ranks and any stage");
   zero.no_effect("ignore_unused_parameters", true, "a parameter without a gradient has gradient zero");
-  zero.no_effect("sub_group_size", 1e9, "the optimizer goes through its slices in place");
   for (const char* key : {"stage3_max_live_parameters", "stage3_max_reuse_distance"})
     zero.no_effect(key, 1e9, "a unit's parameters are released when its visit ends");
   for (const char* key : {"stage3_param_persistence_threshold", "stage3_model_persistence_threshold"})
@@ -43,21 +42,10 @@ void ZeroConfig::declare(Section& zero) {
   zero.not_yet("mics_shard_size", -1, "groups of ranks that each hold a whole copy");
   zero.not_yet("mics_hierarchical_params_gather", false, "groups of ranks that each hold a whole copy");
   zero.not_yet("pipeline_loading_checkpoint", false, "loading in a pipeline");
-  zero.not_yet("cpu_offload", false, "optimizer state in host memory");
-  zero.not_yet("cpu_offload_params", false, "parameters in host memory");
+  zero.not_yet("cpu_offload", false, "the old name of offload_optimizer");
+  zero.not_yet("cpu_offload_params", false, "the old name of offload_param");
   zero.no_effect("cpu_offload_use_pin_memory", nullptr, "nothing is offloaded");
   zero.not_yet("zenflow", nullptr, "updates of selected gradients ahead of the rest");
-
-  const std::string idle = "nothing is offloaded";
-  Section& optimizer = zero.section("offload_optimizer", "Where the optimizer's state lives.");
-  optimizer.not_yet("device", "none", "optimizer state in host memory or on disk");
-  for (const char* key : {"nvme_path", "buffer_count", "pin_memory", "pipeline", "pipeline_read", "pipeline_write",
-                          "fast_init", "ratio", "super_offload", "cpuadam_cores_perc"})
-    optimizer.no_effect(key, nullptr, idle);
-  Section& parameters = zero.section("offload_param", "Where parameters live between visits.");
-  parameters.not_yet("device", "none", "parameters in host memory or on disk");
-  for (const char* key : {"nvme_path", "buffer_count", "buffer_size", "max_in_cpu", "pin_memory"})
-    parameters.no_effect(key, nullptr, idle);
 }
 
 }  // namespace tranche

@@ -17,7 +17,7 @@ PartitionedStore::~PartitionedStore() {
   }
 }
 
-void PartitionedStore::adopt(Unit& unit, const Seams& seams, std::uint64_t seed) {
+void PartitionedStore::adopt(Unit& unit, const Seams& seams) {
   const Slicing slicing{unit.size(), world_.size()};
   const auto values =
       std::make_shared<Storage>(device_, unit.name(), Category::parameters, slicing.padded(), precision_.working);
@@ -28,15 +28,7 @@ void PartitionedStore::adopt(Unit& unit, const Seams& seams, std::uint64_t seed)
   else
     values->allocate();
   gathered_.emplace_back();
-
-  Owned owned{&unit, slicing.first(world_.rank()), slice_of(unit), {}};
-  if (precision_.keeps_master()) {
-    owned.working = owned.master;
-    owned.master = Tensor::empty(device_, unit.name() + " master", Category::optimizer, slice, DType::float32);
-  }
-  unit.initialise(seed, owned.first, owned.master);  // no rank ever needs the whole
-  owned_.push_back(owned);
-  round_to_working({owned});
+  owned_.push_back({&unit, slicing.first(world_.rank()), slice_of(unit)});
 }
 
 Tensor PartitionedStore::slice_of(const Unit& unit) const {

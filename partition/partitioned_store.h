@@ -17,7 +17,7 @@ class PartitionedStore : public ParameterStore {
   PartitionedStore(const ZeroConfig& config, Precision precision, Communicator& world, Device& device);
   ~PartitionedStore() override;
 
-  void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) override;
+  void adopt(Unit& unit, const Seams& seams) override;
   void begin_micro_batch() override;
   void gather(Unit& unit) override;
   void release(Unit& unit) override;

@@ -29,9 +29,9 @@ Exit evaluate_checkpoint(const Options& options, Session& session) {
     file = std::make_unique<TokenFile>(*job.data.validation);
     check_vocabulary(*file, job.model_config);
   });
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
+  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Replica replica{job, *world, *device};
+  Replica replica{job, *world, {*device, *host}};
   replica.load_parameters(opened.folder);
   const Evaluation result = evaluate(replica.model(), replica.objective(), *file, job.batch.micro_batch_size,
                                      job.data.sequence_length, options.samples, *world, *device);

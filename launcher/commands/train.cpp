@@ -102,9 +102,9 @@ Exit train(const Options& options, Session& session) {
   check_same_job(job, session.control());
   for (const std::string& line : job.without_effect()) log::info(line);
 
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
+  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Assembly assembly{job, start.tokens->sha256(), *world, *device};
+  Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host}};
   if (start.resumes) assembly.load_newest(job.directory());
   Trainer& trainer = assembly.trainer();
   const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};

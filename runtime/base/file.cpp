@@ -64,6 +64,8 @@ std::string_view name_of(IoCall call) {
   return names[static_cast<std::size_t>(call)];
 }
 
+IoFaults* io_faults() { return installed.load(std::memory_order_acquire); }
+
 IoFaults* set_io_faults(IoFaults* faults) { return installed.exchange(faults, std::memory_order_acq_rel); }
 
 File::File(const fs::path& path, int flags) : path_(path) {

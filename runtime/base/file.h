@@ -32,6 +32,7 @@ class IoFaults {
 
 // Process-wide; null, as it is at the start, for none. The hook must outlive every call under way.
 IoFaults* set_io_faults(IoFaults* faults);  // returns the previous one
+IoFaults* io_faults();                      // for those who read and write by other means than File
 
 // An open file. Not synchronised, except that several threads may read at once. The destructor closes and ignores what
 // that says: after writing, call sync and close.

@@ -11,6 +11,8 @@ void DeviceConfig::declare(Section& device) {
       .about(
           "What one rank may hold. Beyond it the run ends with an account of every byte; 0: no limit but the "
           "machine's.");
+  device.bytes("host_memory", host_memory)
+      .about("What one rank may hold in host memory of what is offloaded there; 0: no limit but the machine's.");
   device.key("threads", threads)
       .about("That compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores divided by its ranks.");
 }

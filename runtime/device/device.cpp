@@ -5,6 +5,15 @@
 #include "runtime/base/error.h"
 
 namespace tranche {
+namespace {
+std::string_view what_may_help(Tier tier) {
+  if (tier == Tier::host)
+    return "more ranks, a higher zero_optimization.stage, a smaller zero_optimization.offload_optimizer.ratio, or a "
+           "larger device.host_memory.";
+  return "more ranks, a higher zero_optimization.stage, zero_optimization.offload_optimizer, activation checkpointing, "
+         "a smaller train_micro_batch_size_per_gpu, or a larger device.memory.";
+}
+}  // namespace
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this == &other) return *this;
@@ -26,14 +35,18 @@ void Buffer::reset() {
   line_.reset();
 }
 
+std::string_view name_of(Tier tier) {
+  constexpr std::string_view names[] = {"device", "host", "disk"};
+  return names[static_cast<std::size_t>(tier)];
+}
+
 Buffer Device::allocate(std::size_t bytes, Category category, std::string_view owner) {
   // The report is made only when it is needed: every tensor of every step comes by here.
   if (bytes > capacity_ || ledger_.live() > capacity_ - bytes)
     fail(Exit::out_of_memory,
          str("out of memory: ", owner, " needs ", in_units(bytes), " for ", name_of(category), ", and ",
-             in_units(ledger_.live()), " of the device's ", in_units(capacity_), " are in use.\n", ledger_.report(),
-             "\n  What may help: more ranks, a higher zero_optimization.stage, activation checkpointing, a smaller "
-             "train_micro_batch_size_per_gpu, or a larger device.memory."));
+             in_units(ledger_.live()), " of the ", name_of(tier_), "'s ", in_units(capacity_), " are in use.\n",
+             ledger_.report(), "\n  What may help: ", what_may_help(tier_)));
   std::byte* data = bytes == 0 ? nullptr : allocate_bytes(bytes, category);
   if (bytes != 0 && data == nullptr)
     fail(Exit::out_of_memory,

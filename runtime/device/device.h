@@ -13,6 +13,7 @@
 
 namespace tranche {
 
+class CopyStream;
 class Device;
 class MemoryFile;
 
@@ -38,12 +39,16 @@ class Buffer {
 };
 
 enum class DeviceType { cpu, cuda };
+// Where a job's state may live. On the CPU the host's memory is other memory than the device's, counted by itself.
+enum class Tier { device, host, disk };
+std::string_view name_of(Tier tier);
 
 class Device {
  public:
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
-  explicit Device(DeviceType type, std::size_t capacity) : type_(type), capacity_(capacity) {}
+  Device(DeviceType type, std::size_t capacity, Tier tier = Tier::device)
+      : type_(type), tier_(tier), capacity_(capacity) {}
   virtual ~Device() = default;
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -53,9 +58,13 @@ class Device {
   Buffer allocate(std::size_t bytes, Category category, std::string_view owner);
 
   DeviceType type() const { return type_; }
+  Tier tier() const { return tier_; }
   std::size_t capacity() const { return capacity_; }
   Ledger& ledger() { return ledger_; }
   const Ledger& ledger() const { return ledger_; }
+
+  // Copies between this device's memory and the host's.
+  virtual std::unique_ptr<CopyStream> copy_stream() = 0;
 
   // Where peers on the host can read what this device holds for them; null: nowhere.
   virtual const MemoryFile* memory_file() const { return nullptr; }
@@ -67,6 +76,7 @@ class Device {
  private:
   friend class Buffer;
   DeviceType type_;
+  Tier tier_;
   std::size_t capacity_;
   Ledger ledger_;
 };

@@ -7,43 +7,70 @@ namespace tranche {
 ResidentStore::ResidentStore(Device& device, Precision precision, std::size_t multiple)
     : device_(device), precision_(precision), multiple_(multiple) {}
 
-void ResidentStore::adopt(Unit& unit, const Seams& seams, std::uint64_t seed) {
+void ResidentStore::adopt(Unit& unit, const Seams& seams) {
   const Shape flat{1, padded(unit.size(), multiple_)};
   const Tensor values = Tensor::zeros(device_, unit.name(), Category::parameters, flat, precision_.working);
-  Owned owned{&unit, 0, values, {}};
-  if (precision_.keeps_master()) {
-    owned.master = Tensor::empty(device_, unit.name() + " master", Category::optimizer, flat, DType::float32);
-    owned.working = values;
-  }
-  unit.initialise(seed, 0, owned.master);
   unit.place(owned_.size(), values, seams);
-  owned_.push_back(owned);
-  if (owned.working) ops::convert(owned.master, owned.working);
+  owned_.push_back({&unit, 0, values});
+}
+
+void SumPlacement::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {
+  ops::accumulate(from, dtype, sum.span<float>());
+}
+
+Event SumPlacement::add(const Tensor& gradient, const Tensor& sum) {
+  ops::store(gradient, {sum, true});
+  return {};
+}
+
+Tensor& sum_of(Shards& sums, const Unit& unit, Device& home, std::size_t elements) {
+  if (sums.size() <= unit.index()) sums.resize(unit.index() + 1);
+  Tensor& sum = sums[unit.index()];
+  if (!sum) sum = Tensor::zeros(home, unit.name() + " sum", Category::gradients, {1, elements}, DType::float32);
+  return sum;
 }
 
 void add_to_sum(Shards& sums, const Unit& unit, const Tensor& gradient) {
-  if (sums.size() <= unit.index()) sums.resize(unit.index() + 1);
-  Tensor& sum = sums[unit.index()];
-  if (!sum)
-    sum = Tensor::zeros(gradient.device(), unit.name() + " sum", Category::gradients, gradient.shape(), DType::float32);
-  ops::store(gradient, {sum, true});
+  ops::store(gradient, {sum_of(sums, unit, gradient.device(), gradient.size()), true});
+}
+
+LocalSync::~LocalSync() {
+  try {
+    wait();        // the gradient that is being read is about to go
+  } catch (...) {  // the failure was told where the step met it
+  }
 }
 
 void LocalSync::reduce(Unit& unit, Tensor gradient) {
-  add_to_sum(reduction_block_ == 1 ? sums_ : block_sums_, unit, gradient);
   if (units_.size() <= unit.index()) units_.resize(unit.index() + 1);
   units_[unit.index()] = &unit;
+  if (reduction_block_ == 1)
+    add(unit, std::move(gradient));
+  else
+    add_to_sum(block_sums_, unit, gradient);
 }
 
 void LocalSync::end_micro_batch() {
   if (reduction_block_ == 1 || ++in_block_ < reduction_block_) return;
   in_block_ = 0;
-  for (std::size_t u = 0; u < block_sums_.size(); ++u) add_to_sum(sums_, *units_[u], std::exchange(block_sums_[u], {}));
+  for (std::size_t u = 0; u < block_sums_.size(); ++u) add(*units_[u], std::exchange(block_sums_[u], {}));
+  wait();  // a float32 sum is too large to lie there through the next block
 }
 
-void round_to_working(const std::vector<Owned>& owned) {
-  for (const Owned& each : owned)
-    if (each.working) ops::convert(each.master, each.working);
+Shards LocalSync::finish() {
+  wait();
+  return std::exchange(sums_, {});
+}
+
+void LocalSync::add(const Unit& unit, Tensor gradient) {
+  wait();  // one gradient at a time
+  done_ = place_.add(gradient, sum_of(sums_, unit, place_.home(unit, gradient.device()), gradient.size()));
+  if (!done_.happened()) in_flight_ = std::move(gradient);
+}
+
+void LocalSync::wait() {
+  done_.wait();
+  in_flight_ = {};
 }
 
 }  // namespace tranche

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/device/event.h"
 #include "runtime/nn/unit.h"
 
 namespace tranche {
@@ -14,12 +15,11 @@ struct Precision {
   bool keeps_master() const { return is_half(working); }
 };
 
-// What this rank owns of one unit: elements first .. first + master.size() of its flat layout.
+// What this rank owns of one unit: elements first .. first + working.size() of its flat layout.
 struct Owned {
   Unit* unit = nullptr;
   std::size_t first = 0;
-  Tensor master;   // (1, owned) float32: what the optimizer updates
-  Tensor working;  // (1, owned), half: its rounded copy; empty where master is the copy itself
+  Tensor working;  // (1, owned), of the working dtype: what a visit computes with
 };
 
 using Shards = std::vector<Tensor>;  // float32 gradients, one for each Owned; both are indexed by unit
@@ -28,13 +28,25 @@ using Shards = std::vector<Tensor>;  // float32 gradients, one for each Owned; b
 class ParameterStore {
  public:
   virtual ~ParameterStore() = default;
-  // Lays the unit out and fills what this rank owns with its initial values; call publish after the last.
-  virtual void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) = 0;
+  // Lays the unit out, on this rank its working copy of what it owns, uninitialised. Whoever fills it (an
+  // OptimizerPlacement does) calls publish after the last.
+  virtual void adopt(Unit& unit, const Seams& seams) = 0;
   virtual void begin_micro_batch() {}    // the same gathers as last time are to be expected, in the same order
   virtual void gather(Unit& unit) = 0;   // collective; afterwards the unit's values can be read
   virtual void release(Unit& unit) = 0;  // local
   virtual const std::vector<Owned>& owned() const = 0;
   virtual void publish() = 0;  // collective: working slices that were updated reach those who compute
+};
+
+// Where sums of gradients lie, and how what backward gave reaches them. The default: on the device that computes.
+class SumPlacement {
+ public:
+  virtual ~SumPlacement() = default;
+  virtual Device& home(const Unit&, Device& computes) { return computes; }
+  // sum += from, exactly as float32; from any thread, one at a time for each sum.
+  virtual void add(std::span<const std::byte> from, DType dtype, const Tensor& sum);
+  // The same of a whole gradient, which stays until the event; the event before has been waited for.
+  virtual Event add(const Tensor& gradient, const Tensor& sum);
 };
 
 // Who sums gradients, and when.
@@ -81,7 +93,7 @@ class ResidentStore : public ParameterStore {
  public:
   ResidentStore(Device& device, Precision precision, std::size_t multiple);
 
-  void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) override;
+  void adopt(Unit& unit, const Seams& seams) override;
   void gather(Unit&) override {}
   void release(Unit&) override {}
   const std::vector<Owned>& owned() const override { return owned_; }
@@ -98,26 +110,33 @@ class ResidentStore : public ParameterStore {
 class LocalSync : public GradientSync {
  public:
   // reduction_block: micro-batches that are summed by themselves before their sum is added.
-  explicit LocalSync(std::size_t reduction_block = 1) : reduction_block_(reduction_block) {}
+  explicit LocalSync(SumPlacement& place, std::size_t reduction_block = 1)
+      : place_(place), reduction_block_(reduction_block) {}
+  ~LocalSync() override;
 
   void reduce(Unit& unit, Tensor gradient) override;
   void end_micro_batch() override;
-  Shards finish() override { return std::exchange(sums_, {}); }
+  Shards finish() override;
 
  private:
+  void add(const Unit& unit, Tensor gradient);
+  void wait();
+
+  SumPlacement& place_;
   std::size_t reduction_block_, in_block_ = 0;
   std::vector<Unit*> units_;  // by index, as they come
   Shards sums_, block_sums_;
+  Event done_;  // of the addition under way, which reads in_flight_
+  Tensor in_flight_;
 };
 
-// sums[unit] += gradient in float32; a sum that is not there yet begins as zeros, in every implementation alike.
+// sums[unit], which begins as zeros in every implementation alike.
+Tensor& sum_of(Shards& sums, const Unit& unit, Device& home, std::size_t elements);
+// sums[unit] += gradient in float32, on the gradient's device.
 void add_to_sum(Shards& sums, const Unit& unit, const Tensor& gradient);
 
 // The flat layout's length for `size` elements: a multiple of `multiple`.
 constexpr std::size_t padded(std::size_t size, std::size_t multiple) {
   return (size + multiple - 1) / multiple * multiple;
 }
-// Rounds every master into its working copy (after initialisation or loading; an optimizer does it as it goes).
-void round_to_working(const std::vector<Owned>& owned);
-
 }  // namespace tranche

@@ -136,21 +136,21 @@ void SchedulerConfig::declare(Section& scheduler) {
       .about("The rate at the end, as a multiple of the optimizer's `lr`.");
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const std::vector<Owned>& owned) {
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, OptimizerPlacement& placement) {
   using Type = OptimizerConfig::Type;
   if (config.type == Type::sgd)
     return make_sgd({.momentum = config.momentum,
                      .dampening = config.dampening,
                      .weight_decay = config.weight_decay,
                      .nesterov = config.nesterov},
-                    owned);
+                    placement);
   return make_adam({.beta1 = config.betas[0],
                     .beta2 = config.betas[1],
                     .epsilon = config.epsilon,
                     .weight_decay = config.weight_decay,
                     .decoupled = config.type == Type::adamw || config.decoupled,
                     .bias_correction = config.bias_correction},
-                   owned);
+                   placement);
 }
 
 Schedule make_schedule(const SchedulerConfig& config, const OptimizerConfig& optimizer) {

@@ -44,7 +44,7 @@ struct SchedulerConfig {
   void declare(Section& scheduler);
 };
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const std::vector<Owned>& owned);
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, OptimizerPlacement& placement);
 
 // config.total must be set where the type has one. Throws Exit::job_file for lengths that do not fit together.
 Schedule make_schedule(const SchedulerConfig& config, const OptimizerConfig& optimizer);

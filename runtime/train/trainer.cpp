@@ -29,7 +29,7 @@ StepReport Trainer::step(const Batch& batch) {
   report.norm = scaler_.unscale(gradients);  // every rank agrees on it
   if (report.norm.finite()) {
     clip(gradients, report.norm.value, config_.gradient_clipping);
-    optimizer_.update(parameters_.owned(), gradients, rates, updates_);
+    optimizer_.update(gradients, rates, updates_);
     parameters_.publish();  // the rounded masters reach those who compute
     ++updates_;
   }

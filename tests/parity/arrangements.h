@@ -14,11 +14,12 @@ namespace tranche::testing {
 inline constexpr std::size_t ranks[] = {1, 2, 3, 4}, stages[] = {0, 1, 2, 3};
 inline constexpr std::size_t buckets[] = {50'000'000, 1000}, threads[] = {1, 2};
 inline constexpr std::size_t steps = 20;
-inline const std::vector<std::size_t> settings{std::size(ranks), std::size(stages), std::size(buckets), 2,
-                                               std::size(threads)};
+inline constexpr Offload offloads[] = {Offload::nothing, Offload::to_host, Offload::partly_to_host, Offload::to_disk};
+inline const std::vector<std::size_t> settings{std::size(ranks),   std::size(stages),  std::size(buckets), 2,
+                                               std::size(threads), std::size(offloads)};
 
 inline Arrangement arrangement_of(const std::vector<std::size_t>& row) {
-  return {ranks[row[0]], stages[row[1]], buckets[row[2]], row[3] == 1, threads[row[4]]};
+  return {ranks[row[0]], stages[row[1]], buckets[row[2]], row[3] == 1, threads[row[4]], offloads[row[5]]};
 }
 
 inline std::vector<std::vector<std::size_t>> every_row() {

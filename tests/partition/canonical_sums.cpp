@@ -35,7 +35,8 @@ TEST(LocalSums, AreThoseOfTheDefinition) {
     for (const DType dtype : {DType::float32, DType::bfloat16}) {
       CpuDevice device;
       TwoUnits model;
-      LocalSync sync{block};
+      SumPlacement place;
+      LocalSync sync{place, block};
       NoVisits none;
       for (std::size_t u = 0; u < 2; ++u) {
         const std::size_t flat = padded(model.units[u]->size(), 1024);
@@ -60,13 +61,15 @@ TEST(CanonicalSync, RefusesBlocksWhereNoRankHoldsAWholeSum) {
   for (const std::size_t stage : {2u, 3u}) {
     ZeroConfig config;
     config.stage = stage;
-    EXPECT_THROW((CanonicalSync{config, 2, *world}), Error);
+    SumPlacement place;
+    EXPECT_THROW((CanonicalSync{config, 2, place, *world}), Error);
   }
 }
 
 TEST(CanonicalSync, RefusesAStepThatEndsWithinABlock) {
   const auto world = alone();
-  CanonicalSync sync{{}, 2, *world};
+  SumPlacement place;
+  CanonicalSync sync{{}, 2, place, *world};
   sync.end_micro_batch();
   EXPECT_THROW(sync.finish(), Error);
 }

@@ -26,8 +26,8 @@ inline MeasuredState measure_state(SmallRun& run, const SmallJob& small, std::si
   on_ranks(ranks, [&](Communicator& world) {
     Job job{read_job(file, small.changes)};
     job.settle(world.size());
-    CpuDevice device;
-    Assembly assembly{job, "", world, device};
+    CpuDevice device, host;
+    Assembly assembly{job, "", world, {device, host}};
     const TokenFile tokens{job.data.train};
     const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
     for (std::uint64_t step = 0; step < 4; ++step) {

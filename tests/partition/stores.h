@@ -12,6 +12,7 @@
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/ops/elementwise.h"
 #include "runtime/ops/reduce.h"
+#include "runtime/optim/placement.h"
 
 namespace tranche::testing {
 
@@ -43,7 +44,9 @@ struct StoreRank {
   CpuDevice device;
   FourUnits units;
   std::unique_ptr<ParameterStore> store;
-  LocalSync sync;
+  std::unique_ptr<ResidentPlacement> placement;
+  SumPlacement sums;
+  LocalSync sync{sums};
   WeightTransform weights;
   ActivationPolicy activations;
   std::optional<Seams> seams;
@@ -59,7 +62,9 @@ struct StoreRank {
     else
       store = std::make_unique<PartitionedStore>(config, precision, world, device);
     seams.emplace(Seams{*store, sync, weights, activations});
-    for (Unit& unit : units.all) store->adopt(unit, *seams, store_seed);
+    for (Unit& unit : units.all) store->adopt(unit, *seams);
+    placement = std::make_unique<ResidentPlacement>(precision);
+    placement->adopt(store->owned(), store_seed);
     store->publish();
   }
 
@@ -88,11 +93,11 @@ inline std::vector<std::byte> expected_values(Device& device, const Unit& unit, 
   return {rounded.data(), rounded.data() + rounded.bytes()};
 }
 
-inline void update(ParameterStore& store) {
-  for (const Owned& each : store.owned())
-    for (float& value : each.master.span<float>()) value = 0.5f * value - 1;
-  round_to_working(store.owned());
-  store.publish();
+inline void update(StoreRank& rank) {
+  for (std::size_t u = 0; u < rank.store->owned().size(); ++u)
+    for (float& value : rank.placement->borrow(0, u).span<float>()) value = 0.5f * value - 1;
+  rank.placement->round();
+  rank.store->publish();
 }
 
 inline void expect_values(StoreRank& rank, std::size_t u, DType working, int updates) {
@@ -112,7 +117,7 @@ inline void every_visit_sees_the_newest_values(Communicator& world, const StoreC
     }
   };
   check_visits({0, 1, 2, 3});  // an evaluation before anything else
-  for (; updates < 4; ++updates, update(*rank.store)) {
+  for (; updates < 4; ++updates, update(rank)) {
     for (int micro = 0; micro < 2; ++micro) {
       rank.store->begin_micro_batch();
       check_visits({0, 1, 2, 3, 3, 2, 1, 0});
@@ -129,10 +134,10 @@ inline void owners_together_hold_each_element_once(Communicator& world, const St
   for (std::size_t u = 0; u < rank.units.all.size(); ++u) {
     const Owned& owned = rank.store->owned()[u];
     EXPECT_EQ(owned.unit, &rank.units[u]);
-    EXPECT_EQ(static_cast<bool>(owned.working), is_half(c.working));
+    EXPECT_EQ(owned.working.dtype(), c.working);
     const std::vector<double> firsts = world.gather(std::vector{static_cast<double>(owned.first)}, "first");
     const Slicing slicing{rank.units[u].size(), c.ranks};
-    EXPECT_EQ(owned.master.size(), c.stage == 0 ? slicing.padded() : slicing.slice());
+    EXPECT_EQ(owned.working.size(), c.stage == 0 ? slicing.padded() : slicing.slice());
     for (std::size_t r = 0; r < c.ranks; ++r)
       EXPECT_EQ(firsts[r], c.stage == 0 ? 0.0 : static_cast<double>(slicing.first(r)));
   }

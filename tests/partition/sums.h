@@ -38,7 +38,8 @@ struct TwoUnits {
 struct NoVisits {
   CpuDevice device;
   ResidentStore store{device, {}, 1024};
-  LocalSync sync;
+  SumPlacement sums;
+  LocalSync sync{sums};
   WeightTransform weights;
   ActivationPolicy activations;
   Seams seams{store, sync, weights, activations};
@@ -95,7 +96,8 @@ inline void sums_are_those_of_the_definition(Communicator& world, const SumCase&
   ZeroConfig config;
   config.stage = c.stage;
   config.overlap_comm = c.overlap;
-  CanonicalSync sync{config, c.block, world};
+  SumPlacement place;
+  CanonicalSync sync{config, c.block, place, world};
   const std::array<Slicing, 2> slicing{Slicing{model.first.size(), c.ranks}, Slicing{model.second.size(), c.ranks}};
   NoVisits none;
   for (std::size_t u = 0; u < 2; ++u) {

@@ -44,7 +44,7 @@ const char* numbers_text(Numbers numbers) {
 
 std::string name_of(const Arrangement& a) {
   return str(a.ranks, " ranks, stage ", a.stage, ", bucket ", a.bucket, a.recompute ? ", recomputing" : "", ", ",
-             a.threads, " threads");
+             a.threads, " threads, offload ", static_cast<int>(a.offload));
 }
 
 SmallRun::SmallRun() {
@@ -66,9 +66,23 @@ std::filesystem::path SmallRun::write_job(const SmallJob& job, const std::string
 }
 
 std::vector<std::string> SmallRun::overrides(const Arrangement& a) const {
-  return {str("zero_optimization.stage=", a.stage), str("zero_optimization.stage3_prefetch_bucket_size=", a.bucket),
-          str("zero_optimization.reduce_bucket_size=", a.bucket),
-          str("activation_checkpointing.enabled=", a.recompute ? "true" : "false"), str("device.threads=", a.threads)};
+  std::vector<std::string> changes{
+      str("zero_optimization.stage=", a.stage), str("zero_optimization.stage3_prefetch_bucket_size=", a.bucket),
+      str("zero_optimization.reduce_bucket_size=", a.bucket),
+      str("activation_checkpointing.enabled=", a.recompute ? "true" : "false"), str("device.threads=", a.threads)};
+  const std::string offload = "zero_optimization.offload_optimizer.";
+  if (a.offload == Offload::nothing) return changes;
+  changes.push_back(offload + (a.offload == Offload::to_disk ? "device=nvme" : "device=cpu"));
+  if (a.offload == Offload::to_host) return changes;
+  changes.push_back("zero_optimization.sub_group_size=2048");
+  if (a.offload == Offload::to_disk) {
+    changes.push_back(str(offload, "nvme_path=", (folder() / "swap").string()));
+    changes.push_back("aio.block_size=4096");
+  } else {
+    changes.push_back(offload + "ratio=0.4");
+    changes.push_back(offload + "buffer_count=2");
+  }
+  return changes;
 }
 
 SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<std::string>& overrides,
@@ -82,9 +96,11 @@ SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<
   } else {
     job.settle(world.size());
   }
-  CpuDevice device{std::max<std::size_t>(job.device.threads, 1), job.device.capacity()};
+  const std::size_t threads = std::max<std::size_t>(job.device.threads, 1);
+  CpuDevice device{threads, job.device.capacity()},
+      host{threads, job.device.host_capacity(), Sharing::nothing, Tier::host};
   const TokenFile tokens{job.data.train};
-  Assembly assembly{job, tokens.sha256(), world, device};
+  Assembly assembly{job, tokens.sha256(), world, {device, host}};
   if (resumes) assembly.load_newest(job.directory());
   const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
   SmallRun::Last last;

@@ -22,12 +22,16 @@ struct SmallJob {
   std::vector<std::string> changes{};  // as --set takes them
 };
 
+// Where optimizer state lives: on the device, in host memory, partly there, on disk; the last two in many pieces.
+enum class Offload { nothing, to_host, partly_to_host, to_disk };
+
 // ...and what they must not depend on.
 struct Arrangement {
   std::size_t ranks = 1, stage = 0;
   std::size_t bucket = 50'000'000;  // of prefetch and reduction, elements
   bool recompute = false;
   std::size_t threads = 1;
+  Offload offload = Offload::nothing;
 };
 std::string name_of(const Arrangement& arrangement);
 

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/device/copy_stream.h"
+#include "runtime/device/work_queue.h"
 
 // The address sanitizer's, absent from every other build. Without being told it takes memory that is kept for later,
 // and what a size class adds, for memory in use.
@@ -61,6 +64,18 @@ bool make_pages(std::byte* block, std::size_t bytes) {
   return write(block, (bytes + page - 1) / page * page);
 }
 
+// One thread: a copy runs beside computation, at a core's share of the memory's speed.
+class CpuCopyStream : public CopyStream {
+ public:
+  Event copy(std::span<const std::byte> from, std::span<std::byte> to) override {
+    check(from.size() == to.size(), "a copy of ", from.size(), " bytes to ", to.size());
+    return queue_.run([from, to] { std::memcpy(to.data(), from.data(), from.size()); });
+  }
+
+ private:
+  WorkQueue queue_;
+};
+
 std::unique_ptr<MemoryFile> make_file() {
   try {
     return std::make_unique<MemoryFile>(longest_file());
@@ -75,8 +90,10 @@ std::unique_ptr<MemoryFile> make_file() {
 
 }  // namespace
 
-CpuDevice::CpuDevice(std::size_t threads, std::size_t capacity, Sharing sharing)
-    : Device(DeviceType::cpu, capacity), file_(sharing == Sharing::with_host ? make_file() : nullptr), pool_(threads) {}
+CpuDevice::CpuDevice(std::size_t threads, std::size_t capacity, Sharing sharing, Tier tier)
+    : Device(DeviceType::cpu, capacity, tier),
+      file_(sharing == Sharing::with_host ? make_file() : nullptr),
+      pool_(threads) {}
 
 CpuDevice::~CpuDevice() {
   for (const Blocks* all : {&free_, &free_in_file_})
@@ -86,6 +103,8 @@ CpuDevice::~CpuDevice() {
         if (all == &free_) ::munmap(block, bytes);
       }
 }
+
+std::unique_ptr<CopyStream> CpuDevice::copy_stream() { return std::make_unique<CpuCopyStream>(); }
 
 std::byte* CpuDevice::take(Blocks& blocks, std::size_t mapped) {
   const std::lock_guard lock{mutex_};

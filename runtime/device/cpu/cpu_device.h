@@ -26,10 +26,12 @@ enum class Sharing { nothing, with_host };
 class CpuDevice : public Device {
  public:
   // threads: how many compute, the calling one included.
-  explicit CpuDevice(std::size_t threads = 1, std::size_t capacity = unlimited, Sharing sharing = Sharing::nothing);
+  explicit CpuDevice(std::size_t threads = 1, std::size_t capacity = unlimited, Sharing sharing = Sharing::nothing,
+                     Tier tier = Tier::device);
   ~CpuDevice() override;
 
   ThreadPool& pool() { return pool_; }
+  std::unique_ptr<CopyStream> copy_stream() override;
   const MemoryFile* memory_file() const override { return file_.get(); }
 
  protected:

@@ -31,7 +31,7 @@ bool ends_with(const std::string& name, const std::string& end) {
 
 void expect_rules(testing::Placed& placed, double deviation, double residual_deviation) {
   placed.for_each([&](const Owned& owned, const Parameter& parameter) {
-    const Tensor values = owned.master.view(parameter.offset, parameter.shape);
+    const Tensor values = owned.working.view(parameter.offset, parameter.shape);
     const Statistics s = statistics(values.span<float>());
     if (parameter.shape.dimensions() == 1) {
       const double constant = ends_with(parameter.name, ".gain") ? 1 : 0;
@@ -66,7 +66,7 @@ TEST(Initial, DependsOnTheSeedAndOnNoOtherParameter) {
   testing::Placed one{R"({"model_type": "gpt2", "n_layer": 1, )" + rest};
   testing::Placed two{R"({"model_type": "gpt2", "n_layer": 2, "tie_word_embeddings": false, )" + rest};
   testing::Placed other{R"({"model_type": "gpt2", "n_layer": 1, )" + rest, DType::float32, false, 2};
-  const auto table = [](testing::Placed& placed) { return testing::floats(placed.store.owned()[0].master); };
+  const auto table = [](testing::Placed& placed) { return testing::floats(placed.store.owned()[0].working); };
   EXPECT_EQ(table(one), table(two));
   EXPECT_NE(table(one), table(other));
 }

@@ -39,10 +39,11 @@ class Fixture {
   void load_into(testing::Placed& placed) const {
     placed.for_each([&](const Owned& owned, const Parameter& parameter) {
       const std::vector<float16> values = tensor<float16>(parameter.name, parameter.shape);
-      const std::span<float> master = owned.master.view(parameter.offset, parameter.shape).span<float>();
+      const std::span<float> master =
+          placed.placement.borrow(0, owned.unit->index()).view(parameter.offset, parameter.shape).span<float>();
       std::transform(values.begin(), values.end(), master.begin(), [](float16 v) { return to_float(v); });
     });
-    round_to_working(placed.store.owned());
+    placed.placement.round();
   }
 
  private:

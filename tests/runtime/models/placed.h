@@ -7,6 +7,7 @@
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/models/model.h"
 #include "runtime/nn/seams.h"
+#include "runtime/optim/placement.h"
 
 namespace tranche::testing {
 
@@ -21,7 +22,9 @@ struct Placed {
   CpuDevice device;
   std::unique_ptr<Model> model;
   ResidentStore store;
-  LocalSync sync;
+  ResidentPlacement placement;
+  SumPlacement sums;
+  LocalSync sync{sums};
   WeightTransform weights;
   ActivationPolicy keep;
   RecomputeActivations recompute;
@@ -32,8 +35,10 @@ struct Placed {
       : device(threads),
         model(model_from(config, seed)),
         store(device, Precision{working}, 1024),
+        placement(Precision{working}),
         seams{store, sync, weights, recomputing ? static_cast<const ActivationPolicy&>(recompute) : keep} {
-    for (Unit& unit : model->units()) store.adopt(unit, seams, seed);
+    for (Unit& unit : model->units()) store.adopt(unit, seams);
+    placement.adopt(store.owned(), seed);
   }
 
   Tensor tokens(const std::vector<std::vector<std::int32_t>>& rows) {  // (batch, sequence)

@@ -14,19 +14,19 @@ class RecordedStore : public ParameterStore {
  public:
   RecordedStore(Device& device, std::vector<std::string>& events) : device_(device), events_(events) {}
 
-  void adopt(Unit& unit, const Seams& seams, std::uint64_t seed) override {
+  void adopt(Unit& unit, const Seams& seams) override {
     const Shape flat{1, unit.size() + 3};  // with some padding
     const Tensor whole = Tensor::empty(device_, unit.name() + " whole", Category::optimizer, flat, DType::float32);
-    unit.initialise(seed, 0, whole);
+    unit.initialise(1, 0, whole);
     const auto storage =
         std::make_shared<Storage>(device_, unit.name(), Category::parameters, flat.size(), DType::float32);
     unit.place(owned_.size(), Tensor{storage, 0, flat}, seams);
-    owned_.push_back({&unit, 0, whole, {}});
+    owned_.push_back({&unit, 0, whole});
   }
   void gather(Unit& unit) override {
     events_.push_back("gather " + unit.name());
     unit.values().storage().allocate();
-    const std::span<const std::byte> whole = owned_[unit.index()].master.byte_span();
+    const std::span<const std::byte> whole = owned_[unit.index()].working.byte_span();
     std::copy(whole.begin(), whole.end(), unit.values().data());
   }
   void release(Unit& unit) override {
@@ -44,13 +44,18 @@ class RecordedStore : public ParameterStore {
 
 class RecordedSync : public LocalSync {
  public:
-  explicit RecordedSync(std::vector<std::string>& events) : events_(events) {}
+  explicit RecordedSync(std::vector<std::string>& events) : LocalSync(on_device()), events_(events) {}
   void reduce(Unit& unit, Tensor gradient) override {
     events_.push_back("reduce " + unit.name());
     if (gradient) LocalSync::reduce(unit, std::move(gradient));
   }
 
  private:
+  static SumPlacement& on_device() {
+    static SumPlacement place;
+    return place;
+  }
+
   std::vector<std::string>& events_;
 };
 

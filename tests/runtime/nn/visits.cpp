@@ -41,7 +41,7 @@ class Visits : public ::testing::Test {
     units_.emplace_back(
         "head", parameters_of(head_), [this](const Tensor& x) { return head_.forward(x); },
         std::vector{&units_.front()});
-    for (Unit& unit : units_) store_.adopt(unit, seams_, 1);
+    for (Unit& unit : units_) store_.adopt(unit, seams_);
   }
 
   template <class Layer> static std::vector<Parameter*> parameters_of(Layer& layer) {
@@ -184,7 +184,7 @@ TEST_F(RecomputedVisits, SeeTheMomentOfTheirForward) {
               seen.push_back(Moment::now().micro_batch);
               return autograd::add(x, x);
             }};
-  store_.adopt(unit, seams_, 1);
+  store_.adopt(unit, seams_);
   Tensor x = Tensor::zeros(device_, "x", Category::activations, {1, 2}, DType::float32);
   x.set_variable(std::make_shared<Variable>());
   Tape tape;
@@ -224,7 +224,7 @@ TEST_F(TransformedVisits, GradientsReachTheStoredWeight) {
   const auto sums = gradients();
   // The same by hand: y = (2 w) x, so dw is twice what a weight of 2 w would get.
   const Owned& owned = store_.owned()[1];
-  for (float& w : owned.master.view(0, {16}).span<float>()) w *= 2;
+  for (float& w : owned.working.view(0, {16}).span<float>()) w *= 2;
   const Seams untransformed{store_, sync_, plain_, keep_};
   units_[1].place(1, units_[1].values(), untransformed);
   const auto expected = gradients();

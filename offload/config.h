@@ -1,0 +1,35 @@
+// What a job file says about where state lives when not on the device: "zero_optimization.offload_optimizer".
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "runtime/device/device.h"
+
+namespace tranche {
+
+class Section;
+
+// Reads and writes of the disk: DeepSpeed's "aio".
+struct AioConfig {
+  std::size_t block_size = std::size_t{1} << 20;  // bytes of a request, at most
+  std::size_t queue_depth = 8;                    // requests at a time
+
+  void declare(Section& aio);
+};
+
+struct OffloadConfig {
+  Tier optimizer = Tier::device;
+  std::size_t buffer_count = 4;         // pieces under way at a time
+  double ratio = 1;                     // of the elements that leave the device
+  std::size_t sub_group = 1'000'000'000;  // elements in a piece, at most
+
+  std::optional<std::string> nvme_path{};  // of the swap file, where something goes to disk
+  AioConfig aio;
+
+  // The keys in "zero_optimization".
+  void declare(Section& zero);
+};
+
+}  // namespace tranche

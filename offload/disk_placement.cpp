@@ -1,0 +1,121 @@
+#include "offload/disk_placement.h"
+
+#include <algorithm>
+
+#include "offload/pieces.h"
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+
+DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host)
+    : config_(config),
+      precision_(precision),
+      host_(host),
+      file_(config.nvme_path.value_or("")),
+      slots_(config.buffer_count),
+      sums_(device, host, [](const Unit&) { return true; }),
+      copies_(device.copy_stream()),
+      queue_(file_, config.aio) {}
+
+void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
+  owned_ = &owned;
+  const std::size_t longest = piece_elements(config_.sub_group);
+  for (std::size_t u = 0; u < owned.size(); ++u) {
+    unit_places_.push_back(elements_);
+    const std::size_t size = owned[u].working.size();
+    for (std::size_t first = 0; first < size; first += longest) {
+      pieces_.push_back({u, first, std::min(longest, size - first), elements_ + first});
+      longest_ = std::max(longest_, pieces_.back().count);
+    }
+    elements_ += size;
+  }
+  kind_begins_.push_back(file_.extend(4 * elements_));
+  for (Slot& slot : slots_) {
+    slot.kinds.push_back(buffer("masters from disk", DType::float32));
+    if (precision_.keeps_master()) slot.rounded = buffer("rounded masters", precision_.working);
+  }
+  stream({.reads = 0, .writes = 1}, {}, [&](const StatePiece& at) {
+    const Owned& unit = owned[at.unit];
+    unit.unit->initialise(seed, unit.first + at.first, at.master);
+    if (at.rounded) ops::convert(at.master, at.rounded);
+  });
+}
+
+void DiskPlacement::add_moment(const std::string& name) {
+  kinds_.push_back(name);
+  kind_begins_.push_back(file_.extend(4 * elements_));  // of zeros
+  for (Slot& slot : slots_) slot.kinds.push_back(buffer(name + " from disk", DType::float32));
+}
+
+void DiskPlacement::update(const Shards& gradients, const Work& work) {
+  stream({.reads = kinds_.size(), .writes = kinds_.size()}, gradients, work);
+}
+
+void DiskPlacement::round() {
+  stream({.reads = 1, .writes = 0}, {}, [](const StatePiece& at) {
+    if (at.rounded) ops::convert(at.master, at.rounded);
+  });
+}
+
+Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
+  const Shape shape = (*owned_)[unit].working.shape();
+  const Tensor whole = Tensor::empty(host_, (*owned_)[unit].unit->name() + " " + kinds_[kind] + " from disk",
+                                     Category::communication, shape, DType::float32);
+  queue_.read(offset_of(kind, unit_places_[unit]), whole.byte_span()).wait();
+  return whole;
+}
+
+void DiskPlacement::give_back(std::size_t kind, std::size_t unit, const Tensor& borrowed) {
+  queue_.write(offset_of(kind, unit_places_[unit]), borrowed.byte_span()).wait();
+}
+
+// Half of the slots are read ahead; the other half's writes have that long to finish.
+void DiskPlacement::stream(const Pass& pass, const Shards& gradients, const Work& work) {
+  const std::size_t ahead = slots_.size() / 2;
+  const auto slot_of = [&](std::size_t number) -> Slot& { return slots_[number % slots_.size()]; };
+  for (std::size_t i = 0; i < pieces_.size() + ahead; ++i) {
+    if (i < pieces_.size()) read_ahead(pass, pieces_[i], slot_of(i));
+    if (i < ahead) continue;
+    const Piece& piece = pieces_[i - ahead];
+    Slot& slot = slot_of(i - ahead);
+    for (const Event& read : slot.reads) read.wait();
+    work(at_hand(piece, slot, gradients));
+    depart(pass, piece, slot);
+  }
+  for (Slot& slot : slots_)
+    for (const Event& departure : slot.departures) departure.wait();
+}
+
+void DiskPlacement::read_ahead(const Pass& pass, const Piece& piece, Slot& slot) {
+  for (const Event& departure : slot.departures) departure.wait();
+  slot.departures.clear();
+  slot.reads.clear();
+  for (std::size_t kind = 0; kind < pass.reads; ++kind)
+    slot.reads.push_back(
+        queue_.read(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
+}
+
+void DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
+  const Shape part{1, piece.count};
+  const Tensor& source = precision_.keeps_master() ? slot.rounded : slot.kinds[0];
+  slot.departures.push_back(copies_->copy(source.view(0, part).byte_span(),
+                                          (*owned_)[piece.unit].working.view(piece.first, part).byte_span()));
+  for (std::size_t kind = 0; kind < pass.writes; ++kind)
+    slot.departures.push_back(
+        queue_.write(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
+}
+
+StatePiece DiskPlacement::at_hand(const Piece& piece, const Slot& slot, const Shards& gradients) const {
+  const Shape part{1, piece.count};
+  StatePiece at{.unit = piece.unit, .first = piece.first, .master = slot.kinds[0].view(0, part)};
+  for (std::size_t kind = 1; kind < slot.kinds.size(); ++kind) at.moments.push_back(slot.kinds[kind].view(0, part));
+  if (!gradients.empty()) at.gradient = gradients[piece.unit].view(piece.first, part);
+  if (precision_.keeps_master()) at.rounded = slot.rounded.view(0, part);
+  return at;
+}
+
+Tensor DiskPlacement::buffer(const std::string& name, DType dtype) const {
+  return Tensor::empty(host_, name, Category::communication, {1, longest_}, dtype);
+}
+
+}  // namespace tranche

@@ -1,0 +1,67 @@
+// Optimizer state on disk (ZeRO-Infinity, Rajbhandari et al. 2021): it streams through a ring of buffers in host memory,
+// read ahead of its update and written behind it. Sums of gradients are in host memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "offload/config.h"
+#include "offload/disk_queue.h"
+#include "offload/host_sums.h"
+#include "runtime/optim/placement.h"
+
+namespace tranche {
+
+class DiskPlacement : public OptimizerPlacement {
+ public:
+  // device: the one that computes, which holds the working copies. Both must outlive the object. Throws Exit::storage.
+  DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host);
+
+  void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
+  void add_moment(const std::string& name) override;
+  void update(const Shards& gradients, const Work& work) override;
+  Tensor borrow(std::size_t kind, std::size_t unit) override;
+  void give_back(std::size_t kind, std::size_t unit, const Tensor& borrowed) override;
+  void round() override;
+  SumPlacement& sums() override { return sums_; }
+
+ private:
+  struct Piece {
+    std::size_t unit, first, count;  // elements of the owned slice
+    std::uint64_t place;             // among all owned elements of a kind
+  };
+  // Host memory for a piece, and what must have happened before it may hold another.
+  struct Slot {
+    std::vector<Tensor> kinds;
+    Tensor rounded;
+    std::vector<Event> reads, departures;
+  };
+  // How many kinds, from the first, a pass over the pieces reads before and writes after its work.
+  struct Pass {
+    std::size_t reads, writes;
+  };
+
+  void stream(const Pass& pass, const Shards& gradients, const Work& work);
+  void read_ahead(const Pass& pass, const Piece& piece, Slot& slot);
+  void depart(const Pass& pass, const Piece& piece, Slot& slot);
+  StatePiece at_hand(const Piece& piece, const Slot& slot, const Shards& gradients) const;
+  std::uint64_t offset_of(std::size_t kind, std::uint64_t place) const { return kind_begins_[kind] + 4 * place; }
+  Tensor buffer(const std::string& name, DType dtype) const;
+
+  OffloadConfig config_;
+  Precision precision_;
+  Device& host_;
+  const std::vector<Owned>* owned_ = nullptr;
+  std::vector<Piece> pieces_;
+  std::vector<std::uint64_t> unit_places_;  // of each unit's first element
+  std::size_t elements_ = 0, longest_ = 0;  // owned in all; in a piece
+  std::vector<std::uint64_t> kind_begins_;  // offsets in the file
+  SwapFile file_;
+  std::vector<Slot> slots_;
+  HostSums sums_;
+  std::unique_ptr<CopyStream> copies_;  // it and the queue use the slots, and wait for what is under way
+  DiskQueue queue_;
+};
+
+}  // namespace tranche

@@ -1,0 +1,82 @@
+#include "offload/host_placement.h"
+
+#include <algorithm>
+
+#include "offload/pieces.h"
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+
+HostPlacement::HostPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host)
+    : config_(config),
+      precision_(precision),
+      device_(device),
+      host_(host),
+      departing_(config.buffer_count),
+      copies_(device.copy_stream()),
+      sums_(device, host, [this](const Unit& unit) { return on_host(unit.index()); }) {}
+
+void HostPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
+  owned_ = &owned;
+  choose_units();
+  std::size_t longest = 0;
+  for (std::size_t u = 0; u < owned.size(); ++u) {
+    state_.add_master(owned[u], on_host(u) ? host_ : device_, on_host(u) || precision_.keeps_master(), seed);
+    if (on_host(u)) longest = std::max(longest, owned[u].working.size());
+  }
+  if (precision_.keeps_master())
+    for (Departing& each : departing_)
+      each.rounded = Tensor::empty(host_, "rounded masters", Category::communication,
+                                   {1, std::min(longest, piece_elements(config_.sub_group))}, precision_.working);
+  round();
+}
+
+// Whole units, the last ones: backward gives their gradients first, so that there is the most to hide copies behind.
+void HostPlacement::choose_units() {
+  std::size_t all = 0;
+  for (const Owned& each : *owned_) all += each.working.size();
+  const double wanted = config_.ratio * static_cast<double>(all);
+  double chosen = 0;
+  for (first_on_host_ = owned_->size(); first_on_host_ > 0 && chosen < wanted;)
+    chosen += static_cast<double>((*owned_)[--first_on_host_].working.size());
+}
+
+void HostPlacement::add_moment(const std::string& name) {
+  kinds_.push_back(name);
+  state_.add_moment(name, *owned_);
+}
+
+void HostPlacement::update(const Shards& gradients, const Work& work) { over_pieces(gradients, work); }
+
+void HostPlacement::round() {
+  over_pieces({}, [](const StatePiece& piece) {
+    if (piece.rounded) ops::convert(piece.master, piece.rounded);
+  });
+}
+
+void HostPlacement::over_pieces(const Shards& gradients, const Work& work) {
+  for (std::size_t u = 0; u < owned_->size(); ++u) over_pieces_of(u, gradients.empty() ? Tensor{} : gradients[u], work);
+  for (const Departing& each : departing_) each.gone.wait();
+}
+
+void HostPlacement::over_pieces_of(std::size_t unit, const Tensor& gradient, const Work& work) {
+  const Tensor& working = (*owned_)[unit].working;
+  if (!on_host(unit)) {
+    StatePiece whole = state_.piece(unit, 0, working.size(), gradient);
+    if (precision_.keeps_master()) whole.rounded = working;
+    return work(whole);
+  }
+  const std::size_t longest = piece_elements(config_.sub_group);
+  for (std::size_t first = 0; first < working.size(); first += longest) {
+    const Shape part{1, std::min(longest, working.size() - first)};
+    StatePiece piece = state_.piece(unit, first, part.size(), gradient);
+    Departing& departing = departing_[turn_++ % departing_.size()];
+    departing.gone.wait();
+    if (precision_.keeps_master()) piece.rounded = departing.rounded.view(0, part);
+    work(piece);
+    const Tensor& source = piece.rounded ? piece.rounded : piece.master;
+    departing.gone = copies_->copy(source.byte_span(), working.view(first, part).byte_span());
+  }
+}
+
+}  // namespace tranche

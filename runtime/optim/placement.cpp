@@ -1,0 +1,57 @@
+#include "runtime/optim/placement.h"
+
+#include "runtime/ops/elementwise.h"
+
+namespace tranche {
+
+void StateTensors::add_master(const Owned& owned, Device& home, bool separate, std::uint64_t seed) {
+  Tensor master = owned.working.detached();
+  if (separate)
+    master = Tensor::empty(home, owned.unit->name() + " master", Category::optimizer, master.shape(), DType::float32);
+  owned.unit->initialise(seed, owned.first, master);  // no rank ever needs the whole
+  kinds_[0].push_back(std::move(master));
+}
+
+void StateTensors::add_moment(const std::string& name, const std::vector<Owned>& owned) {
+  std::vector<Tensor> tensors;
+  for (const Tensor& master : kinds_[0])
+    tensors.push_back(Tensor::zeros(master.device(), owned[tensors.size()].unit->name() + " " + name,
+                                    Category::optimizer, master.shape(), DType::float32));
+  kinds_.push_back(std::move(tensors));
+}
+
+StatePiece StateTensors::piece(std::size_t unit, std::size_t first, std::size_t count, const Tensor& gradient) const {
+  const Shape part{1, count};
+  StatePiece piece{.unit = unit, .first = first, .master = master(unit).view(first, part)};
+  if (gradient) piece.gradient = gradient.view(first, part);
+  for (std::size_t kind = 1; kind < kinds_.size(); ++kind) piece.moments.push_back(of(kind, unit).view(first, part));
+  return piece;
+}
+
+void ResidentPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
+  owned_ = &owned;
+  for (const Owned& each : owned)
+    state_.add_master(each, each.working.device(), precision_.keeps_master(), seed);
+  round();
+}
+
+void ResidentPlacement::add_moment(const std::string& name) {
+  kinds_.push_back(name);
+  state_.add_moment(name, *owned_);
+}
+
+void ResidentPlacement::update(const Shards& gradients, const Work& work) {
+  for (std::size_t u = 0; u < owned_->size(); ++u) {
+    const Tensor& working = (*owned_)[u].working;
+    StatePiece piece = state_.piece(u, 0, working.size(), gradients[u]);
+    if (precision_.keeps_master()) piece.rounded = working;
+    work(piece);
+  }
+}
+
+void ResidentPlacement::round() {
+  if (!precision_.keeps_master()) return;
+  for (std::size_t u = 0; u < owned_->size(); ++u) ops::convert(state_.master(u), (*owned_)[u].working);
+}
+
+}  // namespace tranche

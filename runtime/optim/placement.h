@@ -1,0 +1,91 @@
+// Where float32 masters and an optimizer's moments live, and where they are updated. The plain answer: beside the
+// working parameters, all at once.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/nn/seams.h"
+
+namespace tranche {
+
+// A run of one unit's owned elements with all their state, at hand while an update passes.
+struct StatePiece {
+  std::size_t unit = 0;           // index
+  std::size_t first = 0;          // of the owned slice
+  Tensor master;                  // (1, n) float32
+  std::vector<Tensor> moments{};  // (1, n) float32 each, in the order of add_moment
+  Tensor gradient{};              // (1, n) float32
+  Tensor rounded{};               // (1, n), half: receives the rounded master; empty where there is nothing to round
+};
+
+// One rank calls from one thread, in the order: adopt, add_moment..., then the rest.
+class OptimizerPlacement {
+ public:
+  virtual ~OptimizerPlacement() = default;
+
+  // Makes masters of what this rank owns, with their initial values, and brings them to the working copies. owned: all
+  // of a store's, which must outlive this.
+  virtual void adopt(const std::vector<Owned>& owned, std::uint64_t seed) = 0;
+  // One more number for each owned element, zero at first.
+  virtual void add_moment(const std::string& name) = 0;
+
+  using Work = std::function<void(const StatePiece&)>;
+  // Runs `work` once over every owned element, a piece at a time, in a fixed order; what it writes to masters and
+  // moments stays, and the working copies follow. gradients: indexed as owned.
+  virtual void update(const Shards& gradients, const Work& work) = 0;
+
+  // For checkpoints. Kinds: "parameters" (masters), then the moments' names.
+  const std::vector<std::string>& kinds() const { return kinds_; }
+  // This rank's elements of a unit, (1, owned) float32, in memory while the tensor lives.
+  virtual Tensor borrow(std::size_t kind, std::size_t unit) = 0;
+  // What was written to a borrowed tensor is kept.
+  virtual void give_back(std::size_t kind, std::size_t unit, const Tensor& borrowed) = 0;
+  // Brings masters to the working copies, after they were written from outside.
+  virtual void round() = 0;
+
+  // Where sums of gradients lie for these updates; lives as long as this.
+  virtual SumPlacement& sums() = 0;
+
+ protected:
+  std::vector<std::string> kinds_{"parameters"};
+};
+
+// Masters and moments of some units as tensors, each on the device that its owner names.
+class StateTensors {
+ public:
+  // With its initial values; `separate`: beside the working copy, else it is that copy.
+  void add_master(const Owned& owned, Device& home, bool separate, std::uint64_t seed);
+  void add_moment(const std::string& name, const std::vector<Owned>& owned);
+
+  const Tensor& master(std::size_t unit) const { return kinds_[0][unit]; }
+  const Tensor& of(std::size_t kind, std::size_t unit) const { return kinds_[kind][unit]; }
+  // Elements first .. first + count of a unit's state, without a rounded copy; gradient: may be none.
+  StatePiece piece(std::size_t unit, std::size_t first, std::size_t count, const Tensor& gradient) const;
+
+ private:
+  std::vector<std::vector<Tensor>> kinds_{1};  // [kind][unit]
+};
+
+class ResidentPlacement : public OptimizerPlacement {
+ public:
+  explicit ResidentPlacement(Precision precision) : precision_(precision) {}
+
+  void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
+  void add_moment(const std::string& name) override;
+  void update(const Shards& gradients, const Work& work) override;
+  Tensor borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
+  void give_back(std::size_t, std::size_t, const Tensor&) override {}
+  void round() override;
+  SumPlacement& sums() override { return sums_; }
+
+ private:
+  Precision precision_;
+  SumPlacement sums_;
+  const std::vector<Owned>* owned_ = nullptr;
+  StateTensors state_;
+};
+
+}  // namespace tranche
