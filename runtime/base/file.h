@@ -33,8 +33,8 @@ class IoFaults {
 // Process-wide; null, as it is at the start, for none. The hook must outlive every call under way.
 IoFaults* set_io_faults(IoFaults* faults);  // returns the previous one
 
-// An open file. Not synchronised, except that several threads may read at once. The destructor closes and ignores what
-// that says: after writing, call sync and close.
+// An open file. Not synchronised, except that several threads may read, or write different parts, at once. The
+// destructor closes and ignores what that says: after writing, call sync and close.
 class File {
  public:
   static File create(const std::filesystem::path& path);         // new, or emptied; to write and read
