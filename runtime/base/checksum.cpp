@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <bit>
 #include <iomanip>
 #include <sstream>
 
@@ -29,12 +30,16 @@ void Checksum::add(std::span<const std::byte> bytes) {
   check(XXH3_128bits_update(state_->xxh, bytes.data(), bytes.size()) == XXH_OK, "checksum: bytes could not be added");
 }
 
-std::string Checksum::hex() const {
+Checksum::Bytes Checksum::bytes() const {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh));
+  return std::bit_cast<Bytes>(canonical);
+}
+
+std::string Checksum::hex() const {
   std::ostringstream text;
   text << std::hex << std::setfill('0');
-  for (const unsigned char byte : canonical.digest) text << std::setw(2) << static_cast<int>(byte);
+  for (const std::byte byte : bytes()) text << std::setw(2) << static_cast<int>(byte);
   return std::move(text).str();
 }
 

@@ -1,6 +1,7 @@
 // A checksum against accidents (not attackers) that is as fast as memory: XXH3, 128 bits, of the xxHash library.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -20,7 +21,9 @@ class Checksum {
   void add(std::span<const std::byte> bytes);
   void add(std::string_view text) { add(std::as_bytes(std::span{text.data(), text.size()})); }
 
-  // 32 hexadecimal digits (the library's canonical, big-endian form) of all that was added so far.
+  // Of all that was added so far: the library's canonical, big-endian form, and the same as 32 hexadecimal digits.
+  using Bytes = std::array<std::byte, 16>;
+  Bytes bytes() const;
   std::string hex() const;
 
  private:

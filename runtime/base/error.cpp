@@ -21,6 +21,8 @@ std::string open_frames() {
 Error::Error(Exit exit, const std::string& message)
     : std::runtime_error(message + detail::open_frames()), exit_(exit) {}
 
+std::string without_frames(const std::string& message) { return message.substr(0, message.find("\n  while ")); }
+
 void fail(Exit exit, const std::string& message) { throw Error(exit, message); }
 
 }  // namespace tranche

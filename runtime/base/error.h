@@ -49,6 +49,9 @@ class Error : public std::runtime_error {
   Exit exit_;
 };
 
+// A message of an Error, less what was being done (Doing): for one that goes on as part of another.
+std::string without_frames(const std::string& message);
+
 // Throws an Error.
 [[noreturn]] void fail(Exit exit, const std::string& message);
 

@@ -34,8 +34,8 @@ class IoFaults {
 IoFaults* set_io_faults(IoFaults* faults);  // returns the previous one
 IoFaults* io_faults();                      // for those who read and write by other means than File
 
-// An open file. Not synchronised, except that several threads may read at once. The destructor closes and ignores what
-// that says: after writing, call sync and close.
+// An open file. Not synchronised, except that several threads may read, or write different parts, at once. The
+// destructor closes and ignores what that says: after writing, call sync and close.
 class File {
  public:
   static File create(const std::filesystem::path& path);         // new, or emptied; to write and read

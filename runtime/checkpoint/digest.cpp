@@ -63,7 +63,7 @@ std::string digest(const fs::path& folder) {
       const std::size_t size = tensor->shape.size();
       for (std::size_t first = 0; first < size; first += buffer.size()) {
         const std::span piece = std::span{buffer}.first(std::min(buffer.size(), size - first));
-        reader.read(kind, tensor->name, first, piece);
+        reader.read(std::vector<TensorPart>{{kind, tensor->name, first, piece}});
         sha.add(std::as_bytes(piece));
       }
     }

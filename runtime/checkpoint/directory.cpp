@@ -46,8 +46,7 @@ std::optional<std::string> incomplete(const fs::path& folder) {
       if (size != file.size) return str(file.name, " has ", size, " bytes, not ", file.size);
     }
   } catch (const std::exception& error) {
-    const std::string text = error.what();
-    return text.substr(0, text.find("\n  while "));
+    return without_frames(error.what());
   }
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 #include "runtime/checkpoint/load.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "runtime/checkpoint/reader.h"
@@ -37,15 +38,24 @@ void check_same_model(const fs::path& folder, const Manifest& manifest, const Mo
            " has no ", kind, ": it was written with another optimizer, or for inference only");
 }
 
-void read_slices(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
-  Reader reader{folder, manifest};
+// Fills the slices, checking what is read on its way; the ranks share the checking of what none of them reads.
+void read_slices(const fs::path& folder, const Manifest& manifest, const ModelState& model, const Peers& peers) {
+  std::vector<TensorPart> parts;
   for (std::size_t u = 0; u < model.units.size(); ++u)
     for (std::size_t k = 0; k < model.kinds.size(); ++k) {
       const OwnedSlice& slice = model.slices[u][k];
       for (const TensorRange& range : tensors_of_range(model.units[u], slice.first, slice.elements.size()))
-        reader.read(model.kinds[k], range.tensor->name, range.first,
-                    slice.elements.subspan(range.in_range, range.count));
+        parts.push_back(
+            {model.kinds[k], range.tensor->name, range.first, slice.elements.subspan(range.in_range, range.count)});
     }
+  std::vector<std::string> unread;
+  std::ranges::remove_copy_if(manifest.kinds, std::back_inserter(unread), [&](const std::string& kind) {
+    return std::ranges::find(model.kinds, kind) != model.kinds.end();
+  });
+  Reader reader{folder, manifest};
+  reader.read(parts);
+  for (std::size_t rank = peers.rank; rank < manifest.ranks; rank += peers.size) reader.check_tranche(rank, unread);
+  if (peers.rank == 0) reader.check_whole_state();
 }
 
 // Every rank sees the same manifest, or every rank throws.
@@ -61,13 +71,29 @@ Manifest read_same_manifest(const fs::path& folder, const Peers& peers) {
   return manifest;
 }
 
-void load_checked(const fs::path& folder, const Manifest& manifest, const ModelState& model, const Peers& peers) {
+// Fills the slices, or says what is damaged. Throws if the checkpoint is of another model.
+std::vector<Damage> fill(const fs::path& folder, const Manifest& manifest, const ModelState& model,
+                         const Peers& peers) {
   together(peers, [&] {
     check_state(model);
     check_same_model(folder, manifest, model);
-    read_slices(folder, manifest, model);
     return std::string{};
   });
+  const std::vector<std::string> failures = together(peers, [&] {
+    try {
+      read_slices(folder, manifest, model, peers);
+    } catch (const Error& error) {
+      if (error.exit() != Exit::checkpoint && error.exit() != Exit::storage) throw;
+      return without_frames(error.what());
+    }
+    return std::string{};
+  });
+  const auto failed = std::ranges::find_if_not(failures, [](const std::string& said) { return said.empty(); });
+  if (failed == failures.end()) return {};
+  // The first block that did not fit ended the reading: this finds all, and names files and tensors.
+  std::vector<Damage> damages = verify_together(folder, manifest, peers);
+  if (damages.empty()) damages.push_back({folder.filename().string(), *failed});
+  return damages;
 }
 
 }  // namespace
@@ -75,9 +101,8 @@ void load_checked(const fs::path& folder, const Manifest& manifest, const ModelS
 Manifest load(const fs::path& folder, const ModelState& model, const Peers& peers) {
   const Doing frame{[&] { return str("loading the checkpoint ", folder.string()); }};
   Manifest manifest = read_same_manifest(folder, peers);
-  const std::vector<Damage> damages = verify_together(folder, manifest, peers);
+  const std::vector<Damage> damages = fill(folder, manifest, model, peers);
   ensure(Exit::checkpoint, damages.empty(), folder.string(), " is damaged: ", text_of(damages));
-  load_checked(folder, manifest, model, peers);
   return manifest;
 }
 
@@ -99,15 +124,13 @@ Resumption load_newest(const fs::path& directory, const ModelState& model, const
       manifest = read_same_manifest(folder, peers);
     } catch (const Error& error) {
       if (error.exit() == Exit::ranks) throw;
-      const std::string text = error.what();
-      resumption.skipped.push_back({folder, text.substr(0, text.find("\n  while "))});
+      resumption.skipped.push_back({folder, without_frames(error.what())});
       continue;
     }
-    if (const std::vector<Damage> damages = verify_together(folder, manifest, peers); !damages.empty()) {
+    if (const std::vector<Damage> damages = fill(folder, manifest, model, peers); !damages.empty()) {
       resumption.skipped.push_back({folder, text_of(damages)});
       continue;
     }
-    load_checked(folder, manifest, model, peers);
     resumption.found = Resumed{folder, std::move(manifest)};
     break;
   }

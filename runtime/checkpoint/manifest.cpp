@@ -5,13 +5,12 @@
 #include <iomanip>
 
 #include "runtime/base/checksum.h"
-#include "runtime/base/file.h"
 
 namespace tranche::checkpoint {
 namespace {
 
 constexpr std::size_t digits = 32;
-constexpr std::uint64_t version = 1;
+constexpr std::uint64_t version = 2;
 const std::string before_checksum = "\"checksum_of_this_file\": \"";
 
 // Doubles come back exactly: JSON's numbers are written as short as that allows. It has no infinities and no NaN.
@@ -149,15 +148,21 @@ Manifest read_manifest(const std::filesystem::path& folder) {
   return manifest_of(json, path.string());
 }
 
-StoredFile describe_file(const std::filesystem::path& path) {
-  const File file = File::open(path);
-  StoredFile stored{path.filename().string(), file.size(), {}};
+StoredFile describe_file(const File& file, std::vector<ByteRange> left_out) {
+  StoredFile stored{file.path().filename().string(), file.size(), {}};
+  std::ranges::sort(left_out, {}, &ByteRange::first);
+  left_out.push_back({stored.size, 0});
   Checksum checksum;
-  std::vector<std::byte> buffer(std::min<std::size_t>(stored.size, std::size_t{1} << 20));
-  for (std::uint64_t at = 0; at < stored.size; at += buffer.size()) {
-    const std::span piece{buffer.data(), std::min<std::uint64_t>(buffer.size(), stored.size - at)};
-    file.read(at, piece);
-    checksum.add(piece);
+  std::vector<std::byte> buffer(std::size_t{1} << 20);
+  std::uint64_t at = 0;
+  for (const ByteRange& range : left_out) {
+    while (at < range.first) {
+      const std::span piece{buffer.data(), std::min<std::uint64_t>(buffer.size(), range.first - at)};
+      file.read(at, piece);
+      checksum.add(piece);
+      at += piece.size();
+    }
+    at = std::max(at, range.first + range.count);
   }
   stored.checksum = checksum.hex();
   return stored;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/file.h"
 #include "runtime/checkpoint/state.h"
 
 namespace tranche::checkpoint {
@@ -15,7 +16,8 @@ inline constexpr const char* whole_state_name = "state.h5";
 struct StoredFile {
   std::string name;
   std::uint64_t size = 0;  // bytes
-  std::string checksum;    // XXH3, 128 bits, of all of it
+  std::string checksum;    // XXH3, 128 bits; of a tranche file what tranche_file.h says, of others all of it
+  bool operator==(const StoredFile&) const = default;
 };
 
 struct Manifest {
@@ -39,6 +41,10 @@ std::string text_of(const Manifest& manifest);
 // Throws Exit::checkpoint, naming the file, if it is missing, damaged, or of another version.
 Manifest read_manifest(const std::filesystem::path& folder);
 
-StoredFile describe_file(const std::filesystem::path& path);  // reads all of it
+// Reads all of a file but what is left out, whose bytes have checksums of their own.
+struct ByteRange {
+  std::uint64_t first = 0, count = 0;
+};
+StoredFile describe_file(const File& file, std::vector<ByteRange> left_out = {});
 
 }  // namespace tranche::checkpoint

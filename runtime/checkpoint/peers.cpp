@@ -26,8 +26,7 @@ std::vector<std::string> together(const Peers& peers, const std::function<std::s
     check(!all[rank].empty(), "rank ", rank, " said nothing");
     const Exit exit = static_cast<Exit>(all[rank][0] - '0');
     all[rank].erase(0, 1);
-    if (exit != Exit::success)
-      fail(exit, str("rank ", rank, ": ", all[rank].substr(0, all[rank].find("\n  while "))));  // our frames follow
+    if (exit != Exit::success) fail(exit, str("rank ", rank, ": ", without_frames(all[rank])));  // our frames follow
   }
   return all;
 }

@@ -5,30 +5,44 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "runtime/checkpoint/manifest.h"
-#include "runtime/hdf5/file.h"
+#include "runtime/checkpoint/tranche_file.h"
 
 namespace tranche::checkpoint {
 
-// Opens a file when it first needs it, and reads the chunks (1 MiB) that hold what is asked for. One thread at a time.
+// The arrays that a rank's file has, of these kinds.
+std::vector<std::string> arrays_of(const Manifest& manifest, std::size_t rank, const std::vector<std::string>& kinds);
+
+// Elements first .. first + into.size() of a tensor, which must have them.
+struct TensorPart {
+  std::string kind, tensor;
+  std::size_t first = 0;
+  std::span<float> into;
+};
+
+// Opens a file when it first needs it. One thread at a time. Throws Exit::checkpoint where a file is not what the
+// manifest says, or a block that is read has not its checksum.
 class Reader {
  public:
   Reader(std::filesystem::path folder, const Manifest& manifest);  // the manifest must outlive it
 
-  // Elements first .. first + into.size() of a tensor, which must have them.
-  void read(const std::string& kind, const std::string& tensor, std::size_t first, std::span<float> into);
+  void read(std::span<const TensorPart> parts);
+  void check_tranche(std::size_t rank, const std::vector<std::string>& kinds);  // its structure, and all of these kinds
+  void check_whole_state() const;
 
  private:
   struct Place {
     std::size_t unit, offset;  // of the tensor in the unit's flat layout
   };
-  hdf5::File& file(std::size_t rank);
+  const StoredFile& stored(const std::string& name) const;
+  const TrancheFile& file(std::size_t rank);
 
   std::filesystem::path folder_;
   const Manifest& manifest_;
   std::map<std::string, Place> places_;
-  std::map<std::size_t, hdf5::File> files_;
+  std::map<std::size_t, TrancheFile> files_;
 };
 
 }  // namespace tranche::checkpoint

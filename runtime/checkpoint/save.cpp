@@ -7,6 +7,7 @@
 #include "runtime/checkpoint/directory.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/checkpoint/regions.h"
+#include "runtime/checkpoint/tranche_file.h"
 #include "runtime/hdf5/file.h"
 
 namespace tranche::checkpoint {
@@ -24,21 +25,16 @@ Stored stored_of(const UnitLayout& unit, const OwnedSlice& slice) {
 }
 
 StoredFile write_tranche(const fs::path& path, std::uint64_t step, const ModelState& model) {
-  hdf5::File file = hdf5::File::create(path);
-  file.set_attribute("step", static_cast<std::int64_t>(step));
+  std::vector<Part> parts;
   for (std::size_t u = 0; u < model.units.size(); ++u)
     for (std::size_t k = 0; k < model.kinds.size(); ++k) {
       const OwnedSlice& slice = model.slices[u][k];
       const Stored stored = stored_of(model.units[u], slice);
-      for (const TensorRange& range : tensors_of_range(model.units[u], stored.first, stored.count)) {
-        hdf5::Dataset part =
-            file.create_dataset(dataset_name(model.kinds[k], range.tensor->name), hdf5::Type::float32, {range.count});
-        part.set_attribute("first", static_cast<std::int64_t>(range.first));
-        part.write<float>(0, slice.elements.subspan(range.in_range, range.count));
-      }
+      for (const TensorRange& range : tensors_of_range(model.units[u], stored.first, stored.count))
+        parts.push_back({dataset_name(model.kinds[k], range.tensor->name), range.first,
+                         slice.elements.subspan(range.in_range, range.count)});
     }
-  file.close();
-  return describe_file(path);
+  return write_tranche_file(path, step, parts);
 }
 
 // Every tensor whole, in its own shape: a view of what the tranche files hold.
@@ -69,7 +65,7 @@ StoredFile write_whole_state(const fs::path& path, const Manifest& manifest) {
       }
     }
   file.close();
-  return describe_file(path);
+  return describe_file(File::open(path));
 }
 
 void write_manifest(const fs::path& folder, const Manifest& manifest) {

@@ -3,43 +3,39 @@
 #include <algorithm>
 #include <optional>
 
-#include "runtime/checkpoint/regions.h"
-#include "runtime/hdf5/file.h"
+#include "runtime/checkpoint/reader.h"
+#include "runtime/checkpoint/tranche_file.h"
 
 namespace tranche::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Whether the library can read all of a dataset: every chunk has a checksum of its own.
-bool readable(const hdf5::File& file, const std::string& name, std::size_t count) {
+// Whether `look` finds a checkpoint's content as it was written; what the disk refuses is thrown on.
+template <class Look> bool finds_it_whole(Look look) {
   try {
-    const hdf5::Dataset dataset = file.dataset(name);
-    std::vector<float> buffer(std::min<std::size_t>(count, std::size_t{1} << 18));
-    for (std::size_t at = 0; at < count; at += buffer.size())
-      dataset.read<float>(at, std::span{buffer}.first(std::min(buffer.size(), count - at)));
+    look();
     return true;
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.exit() != Exit::checkpoint) throw;
     return false;
   }
 }
 
-// Which tensors of a rank's file cannot be read.
-std::string tensors_damaged(const fs::path& path, const Manifest& manifest, std::size_t rank) {
+// What is damaged in a rank's file; nothing if it is as it was written.
+std::string damage_in_tranche(const fs::path& path, const StoredFile& expected,
+                              const std::vector<std::string>& arrays) {
+  std::optional<TrancheFile> file;
+  if (!finds_it_whole([&] { file.emplace(path); })) return "its structure cannot be read, so none of its tensors can";
   std::string names;
-  try {
-    const hdf5::File file = hdf5::File::open(path, Exit::checkpoint);
-    for (std::size_t u = 0; u < manifest.units.size(); ++u) {
-      const std::size_t first = manifest.boundaries[u][rank], count = manifest.boundaries[u][rank + 1] - first;
-      for (const TensorRange& range : tensors_of_range(manifest.units[u], first, count))
-        for (const std::string& kind : manifest.kinds)
-          if (const std::string name = dataset_name(kind, range.tensor->name); !readable(file, name, range.count))
-            names += (names.empty() ? "" : ", ") + name;
-    }
-  } catch (const Error&) {
-    return "its structure cannot be read, so none of its tensors can";
-  }
-  return names.empty() ? "in its structure (HDF5 metadata), in no tensor's values" : "in " + names;
+  for (const std::string& array : arrays)
+    if (!finds_it_whole([&] { file->check(array); })) names += (names.empty() ? "" : ", ") + array;
+  if (!names.empty()) return "in " + names;
+  return file->description() == expected ? "" : "in its structure (HDF5 metadata, checksums), in no tensor's values";
+}
+
+std::string damage_in_whole_state(const fs::path& path, const StoredFile& expected) {
+  return describe_file(File::open(path)) == expected ? "" : "in its structure; it holds no tensor's values";
 }
 
 std::optional<Damage> examine(const fs::path& folder, const Manifest& manifest, std::size_t index) {
@@ -47,20 +43,20 @@ std::optional<Damage> examine(const fs::path& folder, const Manifest& manifest, 
   const fs::path path = folder / expected.name;
   std::error_code error;
   if (!fs::exists(path, error)) return Damage{expected.name, "it is missing"};
-  StoredFile found;
   try {
-    found = describe_file(path);
+    const std::uint64_t size = File::open(path).size();
+    std::string inside;
+    if (expected.name == whole_state_name) inside = damage_in_whole_state(path, expected);
+    for (std::size_t rank = 0; rank < manifest.ranks; ++rank)
+      if (expected.name == tranche_name(rank, manifest.ranks))
+        inside = damage_in_tranche(path, expected, arrays_of(manifest, rank, manifest.kinds));
+    if (inside.empty()) return std::nullopt;
+    return Damage{expected.name, (size == expected.size ? "its checksum does not fit its content: "
+                                                        : str("it has ", size, " bytes, not ", expected.size, ": ")) +
+                                     inside};
   } catch (const Error& failure) {
-    const std::string text = failure.what();
-    return Damage{expected.name, text.substr(0, text.find("\n  while "))};
+    return Damage{expected.name, without_frames(failure.what())};
   }
-  if (found.size == expected.size && found.checksum == expected.checksum) return std::nullopt;
-  const std::string how = found.size == expected.size ? "its checksum does not fit its content: "
-                                                      : str("it has ", found.size, " bytes, not ", expected.size, ": ");
-  for (std::size_t rank = 0; rank < manifest.ranks; ++rank)
-    if (expected.name == tranche_name(rank, manifest.ranks))
-      return Damage{expected.name, how + tensors_damaged(path, manifest, rank)};
-  return Damage{expected.name, how + "in its structure; it holds no tensor's values"};
 }
 
 }  // namespace

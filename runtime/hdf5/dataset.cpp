@@ -63,6 +63,13 @@ Extent Dataset::extent() const {
 
 std::uint64_t Dataset::size() const { return Box{{}, extent()}.size(); }
 
+std::uint64_t Dataset::place() const {
+  const Turn turn;
+  const haddr_t address = H5Dget_offset(*id_);
+  expect(file_->damaged, address != HADDR_UNDEF, where(), " is not in one piece");
+  return address;
+}
+
 void Dataset::read_box(Type type, const Box& box, void* values, std::size_t count) const {
   const Turn turn;
   ensure(file_->damaged, type == type_, where(), " holds ", name_of(type_), ", not ", name_of(type));

@@ -132,6 +132,18 @@ Dataset File::create_appendable(const std::string& name, Type type, std::uint64_
   return {file_, name, create_chunked(*file_, name, type, {0}, &unlimited, {chunk})};
 }
 
+Dataset File::create_contiguous(const std::string& name, Type type, std::uint64_t size) {
+  const Turn turn;
+  const hsize_t elements = size;
+  const Handle space{H5Screate_simple(1, &elements, nullptr), H5Sclose};
+  const Handle properties = timeless(H5P_DATASET_CREATE);
+  check(space.good() && H5Pset_layout(properties.id(), H5D_CONTIGUOUS) >= 0 &&
+            H5Pset_alloc_time(properties.id(), H5D_ALLOC_TIME_EARLY) >= 0 &&  // its place is known at once
+            H5Pset_fill_time(properties.id(), H5D_FILL_TIME_NEVER) >= 0,
+        "HDF5 refused the layout of the dataset ", name, " in ", file_->path.string());
+  return {file_, name, create_array(*file_, name, type, space.id(), properties.id())};
+}
+
 void File::create_virtual(const std::string& name, Type type, const Extent& extent,
                           std::span<const VirtualPiece> pieces) {
   const Turn turn;

@@ -14,7 +14,8 @@
 // Errors: writing and anything the disk refuses is Exit::storage; content that is not what it should be (a foreign or
 // truncated file, a failed checksum, another type, a missing name) is the exit given to open. Both name file and
 // dataset. Checksums: the file's structure carries the format's own (superblock 3), every chunk a Fletcher32 of its
-// values. Writes go through runtime/base/file.h. A file whose writer died before close is refused by open.
+// values; an array in one piece has none. Writes go through runtime/base/file.h. A file whose writer died before close
+// is refused by open.
 #pragma once
 
 #include <cstddef>
@@ -74,6 +75,8 @@ class Dataset {
   Type type() const { return type_; }
   Extent extent() const;       // now; appending changes it
   std::uint64_t size() const;  // elements in all
+  // Where in the file the values of an array in one piece begin, bytes.
+  std::uint64_t place() const;
 
   // Elements first .. first + values.size() - 1 of a one-dimensional array. T must be the stored type.
   template <class T> void read(std::uint64_t first, std::span<T> values) const {
@@ -130,6 +133,9 @@ class File {
   Dataset create_dataset(const std::string& name, Type type, const Extent& extent, const Extent& chunk = {});
   // One dimension, empty at first.
   Dataset create_appendable(const std::string& name, Type type, std::uint64_t chunk = 262144);
+  // One dimension of `size` > 0 elements, in one piece: for a caller that writes and reads the bytes at `place()`
+  // itself, through runtime/base/file.h, while this file is closed. No checksum, and undefined until it is written.
+  Dataset create_contiguous(const std::string& name, Type type, std::uint64_t size);
   // An array (float32 or float64) whose values are in other files. What no piece covers, and what a piece's missing
   // file would hold, reads as NaN.
   void create_virtual(const std::string& name, Type type, const Extent& extent, std::span<const VirtualPiece> pieces);

@@ -63,6 +63,18 @@ def wall(arguments):
     return time.monotonic() - begin
 
 
+def seconds_until_ready(arguments):
+    """Until the model is there and filled, when the log tells its size. Then the run is ended."""
+    begin = time.monotonic()
+    with subprocess.Popen(command(arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, **MPI}) as process:
+        ready = next((time.monotonic() for line in process.stderr if "parameters, ZeRO stage" in line), None)
+        process.kill()
+    if ready is None:
+        raise SystemExit(f"{arguments}: the run ended before it began")
+    return ready - begin
+
+
 def tiny_job(folder):
     return write_job(folder, **dict(BASE, layers=1, width=64, heads=1, length=16, samples=1, micro=1))
 
@@ -120,24 +132,24 @@ def checkpoint(folder, layers):
         size = sum(file.stat().st_size for file in files)
         written = plain_write(plain, size)
         forget([plain, *files])
-        loaded = wall(["train", job, "--set", "steps=1", "--resume"])
+        loaded = seconds_until_ready(["train", job, "--set", "steps=1", "--resume"])
         read = plain_read(plain)
         plain.unlink()
+        fresh(folder)
+        loaded -= seconds_until_ready(["train", job, "--set", "steps=1"])
         turns.append((size, saved / 1e9, written, loaded, read))
     return [statistics.median(side) for side in zip(*turns)]
 
 
 def checkpoints_table(folder):
-    start = statistics.median(start_seconds(folder) for _ in range(3))
     print("\nCheckpoints beside plain sequential files of as many bytes, one rank. Saving is from the step's end to the"
-          "\nname `latest`, synced. Loading is a resumed run with nothing left to do, less what a tiny job takes to"
-          "\nstart; files were dropped from this system's page cache before.\n")
+          "\nname `latest`, synced. Loading is what a resumed run takes until its model is ready, less what"
+          "\na fresh run of the same job takes; files were dropped from this system's page cache before.\n")
     print("| MB | save, s | write and sync, s | save / write | load, s | read, s | load / read |")
     print("|---|---|---|---|---|---|---|")
     rows = []
     for layers in (2, 6, 18):
         size, saved, written, loaded, read = checkpoint(folder, layers)
-        loaded = max(loaded - start, 1e-3)
         rows.append((size, saved, loaded))
         print(f"| {size / 1e6:.0f} | {saved:.2f} | {written:.2f} | {saved / written:.2f} | {loaded:.2f} | {read:.2f} "
               f"| {loaded / read:.2f} |", flush=True)

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <cstring>
 
+#include "runtime/base/checksum.h"
 #include "runtime/base/file.h"
 #include "runtime/checkpoint/regions.h"
+#include "runtime/checkpoint/tranche_file.h"
 #include "tests/faults/io_script.h"
 #include "tests/runtime/checkpoint/sample.h"
 #include "tests/support/temporary_folder.h"
@@ -87,7 +89,7 @@ TEST_F(Damaged, EveryTensorIsNamed) {
             values.push_back(sample_value(1, kind, range.tensor->name, range.first + i));
           std::string stored(4 * values.size(), '\0');
           std::memcpy(stored.data(), values.data(), stored.size());
-          const std::size_t at = bytes.find(stored);  // one chunk, unfiltered but for its checksum
+          const std::size_t at = bytes.find(stored);
           ASSERT_NE(at, std::string::npos) << range.tensor->name;
           for (const std::size_t byte : {at, at + stored.size() / 2, at + stored.size() - 1})
             with_flipped(name, byte, [&] {
@@ -110,6 +112,18 @@ TEST_F(Damaged, EveryByteOfTheManifestCounts) {
                  [&] { EXPECT_THAT(verify_error(), HasSubstr("manifest.json is damaged")) << at; });
 }
 
+TEST_F(Damaged, AnotherVersionIsNamed) {
+  std::string text = read_small_file(step_ / "manifest.json");
+  const std::string version = "\"version\": 2";
+  text.replace(text.find(version), version.size(), "\"version\": 1");
+  const std::size_t at = text.size() - 36;  // of the 32 digits of its own checksum
+  text.replace(at, 32, 32, '0');
+  Checksum checksum;
+  checksum.add(text);
+  std::ofstream{step_ / "manifest.json", std::ios::binary} << text.replace(at, 32, checksum.hex());
+  EXPECT_THAT(verify_error(), HasSubstr("manifest.json has format version 1, this program reads version 2"));
+}
+
 TEST_F(Damaged, MissingAndTruncatedFilesAreNamed) {
   const fs::path shard = step_ / "tranche-0001-of-0002.h5";
   const std::string good = read_small_file(shard);
@@ -122,6 +136,37 @@ TEST_F(Damaged, MissingAndTruncatedFilesAreNamed) {
   fs::remove(shard);
   EXPECT_THAT(verify_error(), HasSubstr("tranche-0001-of-0002.h5: it is missing"));
   EXPECT_THAT(load_error(), HasSubstr("tranche-0001-of-0002.h5: it is missing"));
+}
+
+// A checksum of sums does not tell 0 from 65535.
+TEST_F(Damaged, ZeroesInPlaceOfOnesAreNoticed) {
+  const fs::path path = folder_.path() / "ones";
+  std::vector<float> ones(3000, 1.0f);
+  std::memset(ones.data() + 1000, 0xFF, 400);
+  write_tranche_file(path, 1, std::vector<Part>{{"parameters/a", 0, ones}});
+  EXPECT_NO_THROW(TrancheFile{path}.check("parameters/a"));
+  std::string bytes = read_small_file(path);
+  const std::size_t at = bytes.find(std::string(400, '\xFF'));
+  ASSERT_NE(at, std::string::npos);
+  std::ofstream{path, std::ios::binary} << bytes.replace(at, 400, 400, '\0');
+  EXPECT_THROW(TrancheFile{path}.check("parameters/a"), Error);
+}
+
+TEST_F(Damaged, WhatAJobDoesNotLoadCountsToo) {
+  const std::string name = "tranche-0000-of-0002.h5", bytes = read_small_file(step_ / name);
+  const float value = sample_value(1, "exp_avg_sq", "wte.weight", 0);
+  const std::size_t at = bytes.find(std::string{reinterpret_cast<const char*>(&value), 4});
+  ASSERT_NE(at, std::string::npos);
+  with_flipped(name, at, [&] {
+    Sample parameters{0, 1, sample_units(), {"parameters"}};
+    try {
+      load(step_, parameters.state(), Peers{});
+      ADD_FAILURE() << "it loaded";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr(name), HasSubstr("in exp_avg_sq/wte.weight"),
+                                      HasSubstr("\n  while loading the checkpoint")));
+    }
+  });
 }
 
 TEST_F(Damaged, EveryRankHearsOfItOnLoad) {
@@ -165,8 +210,9 @@ TEST(Loading, ReadsOnlyWhatARankOwns) {
                          load(folder.path() / "step-000001", mine.state(), peers);
                        }),
               Each(""));
-  // Once for the checksums, which the ranks share, and once for the values; chunks of 1 MiB on boundaries twice.
-  EXPECT_LT(counter.bytes(), 2 * stored + (std::size_t{8} << 20));
+  // Once; blocks of 1 MiB on boundaries twice.
+  EXPECT_LT(counter.bytes(), stored + (std::size_t{8} << 20));
+  EXPECT_GT(counter.bytes(), stored);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 
+#include "runtime/base/file.h"
 #include "runtime/hdf5/file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -151,6 +152,30 @@ TEST(Hdf5Files, TheSameContentIsTheSameBytes) {
   const std::string first = bytes_of_one("a.h5");
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the format's times are in seconds
   EXPECT_TRUE(first == bytes_of_one("b.h5"));
+}
+
+TEST(Hdf5Contiguous, LiesWhereItSays) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "a.h5";
+  std::uint64_t place = 0;
+  {
+    File file = File::create(path);
+    file.create_contiguous("before", Type::uint8, 3);
+    place = file.create_contiguous("units/x", Type::float32, 5000).place();
+    EXPECT_THROW(file.create_dataset("chunked", Type::float32, {10}).place(), Error);
+    file.close();
+  }
+  const std::vector<float> values = counting(5000);
+  {
+    tranche::File bytes = tranche::File::open_to_write(path);
+    bytes.write(place, std::as_bytes(std::span{values}));
+    bytes.close();
+  }
+  const File file = File::open(path, Exit::data);
+  EXPECT_EQ(file.dataset("units/x").place(), place);
+  std::vector<float> back(5000);
+  file.dataset("units/x").read<float>(0, back);
+  EXPECT_EQ(back, values);
 }
 
 TEST(Hdf5Virtual, SeesOtherFilesAndNaNWhereTheyAreMissing) {
