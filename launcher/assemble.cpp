@@ -74,7 +74,16 @@ checkpoint::ModelState Replica::held() const {
     state.units.push_back(layout_of(*owned()[u].unit));
     auto& slices = state.slices.emplace_back();
     for (std::size_t kind = 0; kind < state.kinds.size(); ++kind)
-      slices.push_back({owned()[u].first, placement_->borrow(kind, u).span<float>()});
+      slices.push_back(
+          {.first = owned()[u].first,
+           .count = owned()[u].working.size(),
+           .borrow =
+               [this, kind, u] {
+                 const Tensor whole = placement_->borrow(kind, u);
+                 return checkpoint::Borrowed{whole.span<float>(), whole.shared_storage()};
+               },
+           .keep = [this, kind,
+                    u](const checkpoint::Borrowed& written) { placement_->give_back(kind, u, written.elements); }});
   }
   return state;
 }

@@ -14,15 +14,18 @@ void OffloadConfig::declare(Section& zero) {
       "Changes no number. From stage 1 on.");
   section.all_may_change();
   section.choice<Tier>("device", optimizer, {{"none", Tier::device}, {"cpu", Tier::host}, {"nvme", Tier::disk}})
-      .about("none: on the device; cpu: in host memory; nvme: on disk, in a file of each rank's in `nvme_path` that has "
-             "no name and is gone with the process.");
+      .about(
+          "none: on the device; cpu: in host memory; nvme: on disk, in a file of each rank's in `nvme_path` that has "
+          "no name and is gone with the process.");
   section.key("nvme_path", nvme_path).about("A folder on a fast disk of the rank's host.");
   section.key("buffer_count", buffer_count)
       .at_least(2)
       .about("Pieces of state that are under way between the tiers at a time.");
   section.key("ratio", ratio)
       .between(0.0, 1.0)
-      .about("The part of the elements that is offloaded, in whole units, the model's last ones; the rest stays on the device.");
+      .about(
+          "The part of the elements that is offloaded, in whole units, the model's last ones; the rest stays on the "
+          "device.");
   section.no_effect("pin_memory", nullptr, "the CPU's copies need no pinned memory");
   for (const char* key : {"pipeline", "pipeline_read", "pipeline_write"})
     section.no_effect(key, nullptr, "an update always runs beside the copies of other pieces");

@@ -21,8 +21,8 @@ struct AioConfig {
 
 struct OffloadConfig {
   Tier optimizer = Tier::device;
-  std::size_t buffer_count = 4;         // pieces under way at a time
-  double ratio = 1;                     // of the elements that leave the device
+  std::size_t buffer_count = 4;           // pieces under way at a time
+  double ratio = 1;                       // of the elements that leave the device
   std::size_t sub_group = 1'000'000'000;  // elements in a piece, at most
 
   std::optional<std::string> nvme_path{};  // of the swap file, where something goes to disk

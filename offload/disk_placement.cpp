@@ -65,8 +65,8 @@ Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
   return whole;
 }
 
-void DiskPlacement::give_back(std::size_t kind, std::size_t unit, const Tensor& borrowed) {
-  queue_.write(offset_of(kind, unit_places_[unit]), borrowed.byte_span()).wait();
+void DiskPlacement::give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) {
+  queue_.write(offset_of(kind, unit_places_[unit]), std::as_bytes(borrowed)).wait();
 }
 
 // Half of the slots are read ahead; the other half's writes have that long to finish.

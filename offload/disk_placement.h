@@ -1,5 +1,5 @@
-// Optimizer state on disk (ZeRO-Infinity, Rajbhandari et al. 2021): it streams through a ring of buffers in host memory,
-// read ahead of its update and written behind it. Sums of gradients are in host memory.
+// Optimizer state on disk (ZeRO-Infinity, Rajbhandari et al. 2021): it streams through a ring of buffers in host
+// memory, read ahead of its update and written behind it. Sums of gradients are in host memory.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class DiskPlacement : public OptimizerPlacement {
   void add_moment(const std::string& name) override;
   void update(const Shards& gradients, const Work& work) override;
   Tensor borrow(std::size_t kind, std::size_t unit) override;
-  void give_back(std::size_t kind, std::size_t unit, const Tensor& borrowed) override;
+  void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override;
   void round() override;
   SumPlacement& sums() override { return sums_; }
 

@@ -42,8 +42,8 @@ class DiskQueue {
   DiskQueue& operator=(const DiskQueue&) = delete;
 
   // Return at once; the bytes stay in place until the event. Offset, size and address are multiples of
-  // SwapFile::alignment. The event throws Exit::storage, naming the file, the place and the reason, for an error, a file
-  // that is shorter than it was made, and a disk that is full. Transfers that overlap must wait for one another.
+  // SwapFile::alignment. The event throws Exit::storage, naming the file, the place and the reason, for an error, a
+  // file that is shorter than it was made, and a disk that is full. Transfers that overlap must wait for one another.
   Event read(std::uint64_t offset, std::span<std::byte> into);
   Event write(std::uint64_t offset, std::span<const std::byte> from);
 

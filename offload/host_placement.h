@@ -20,7 +20,7 @@ class HostPlacement : public OptimizerPlacement {
   void add_moment(const std::string& name) override;
   void update(const Shards& gradients, const Work& work) override;
   Tensor borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
-  void give_back(std::size_t, std::size_t, const Tensor&) override {}
+  void give_back(std::size_t, std::size_t, std::span<const float>) override {}
   void round() override;
   SumPlacement& sums() override { return sums_; }
 

@@ -40,20 +40,22 @@ void check_same_model(const fs::path& folder, const Manifest& manifest, const Mo
 
 // Fills the slices, checking what is read on its way; the ranks share the checking of what none of them reads.
 void read_slices(const fs::path& folder, const Manifest& manifest, const ModelState& model, const Peers& peers) {
-  std::vector<TensorPart> parts;
+  Reader reader{folder, manifest};
   for (std::size_t u = 0; u < model.units.size(); ++u)
     for (std::size_t k = 0; k < model.kinds.size(); ++k) {
       const OwnedSlice& slice = model.slices[u][k];
-      for (const TensorRange& range : tensors_of_range(model.units[u], slice.first, slice.elements.size()))
+      const Borrowed borrowed = slice.borrow();
+      std::vector<TensorPart> parts;
+      for (const TensorRange& range : tensors_of_range(model.units[u], slice.first, slice.count))
         parts.push_back(
-            {model.kinds[k], range.tensor->name, range.first, slice.elements.subspan(range.in_range, range.count)});
+            {model.kinds[k], range.tensor->name, range.first, borrowed.elements.subspan(range.in_range, range.count)});
+      reader.read(parts);
+      slice.keep(borrowed);
     }
   std::vector<std::string> unread;
   std::ranges::remove_copy_if(manifest.kinds, std::back_inserter(unread), [&](const std::string& kind) {
     return std::ranges::find(model.kinds, kind) != model.kinds.end();
   });
-  Reader reader{folder, manifest};
-  reader.read(parts);
   for (std::size_t rank = peers.rank; rank < manifest.ranks; rank += peers.size) reader.check_tranche(rank, unread);
   if (peers.rank == 0) reader.check_whole_state();
 }

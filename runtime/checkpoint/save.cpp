@@ -21,20 +21,21 @@ struct Stored {
 };
 Stored stored_of(const UnitLayout& unit, const OwnedSlice& slice) {
   const std::size_t size = unit.size(), first = std::min(slice.first, size);
-  return {first, std::min(slice.first + slice.elements.size(), size) - first};
+  return {first, std::min(slice.first + slice.count, size) - first};
 }
 
 StoredFile write_tranche(const fs::path& path, std::uint64_t step, const ModelState& model) {
-  std::vector<Part> parts;
+  std::vector<SliceParts> all;
   for (std::size_t u = 0; u < model.units.size(); ++u)
     for (std::size_t k = 0; k < model.kinds.size(); ++k) {
       const OwnedSlice& slice = model.slices[u][k];
       const Stored stored = stored_of(model.units[u], slice);
+      SliceParts& of_slice = all.emplace_back(slice);
       for (const TensorRange& range : tensors_of_range(model.units[u], stored.first, stored.count))
-        parts.push_back({dataset_name(model.kinds[k], range.tensor->name), range.first,
-                         slice.elements.subspan(range.in_range, range.count)});
+        of_slice.parts.push_back(
+            {dataset_name(model.kinds[k], range.tensor->name), range.first, range.in_range, range.count});
     }
-  return write_tranche_file(path, step, parts);
+  return write_tranche_file(path, step, all);
 }
 
 // Every tensor whole, in its own shape: a view of what the tranche files hold.

@@ -11,6 +11,10 @@ std::size_t UnitLayout::size() const {
   return sum;
 }
 
+OwnedSlice OwnedSlice::resident(std::size_t first, std::span<float> elements) {
+  return {first, elements.size(), [elements] { return Borrowed{elements}; }};
+}
+
 ModelState written_by(const ModelState& held, std::size_t rank, std::size_t ranks) {
   constexpr std::size_t block = 1024;
   ModelState written = held;
@@ -19,11 +23,17 @@ ModelState written_by(const ModelState& held, std::size_t rank, std::size_t rank
     const std::size_t share = (size + granule - 1) / granule * block;
     const std::size_t first = std::min(rank * share, size), last = std::min(first + share, size);
     for (OwnedSlice& slice : written.slices[u]) {
-      const std::size_t end = slice.first + slice.elements.size();
+      const std::size_t end = slice.first + slice.count;
       check(first == last || (slice.first <= first && last <= end), "rank ", rank, " of ", ranks, " holds elements ",
             slice.first, " to ", end, " of unit ", held.units[u].name, " and should write ", first, " to ", last);
-      slice = first == last ? OwnedSlice{first, {}}
-                            : OwnedSlice{first, slice.elements.subspan(first - slice.first, last - first)};
+      if (first == last) {
+        slice = OwnedSlice::resident(first, {});
+        continue;
+      }
+      slice = {first, last - first, [whole = slice.borrow, begin = first - slice.first, count = last - first] {
+                 const Borrowed all = whole();
+                 return Borrowed{all.elements.subspan(begin, count), all.holder};
+               }};
     }
   }
   return written;
@@ -43,7 +53,7 @@ void check_state(const ModelState& state) {
     check(slices.size() == state.kinds.size(), "unit ", state.units[u].name, " has ", slices.size(), " slices for ",
           state.kinds.size(), " kinds");
     for (const OwnedSlice& slice : slices)
-      check(slice.first == slices[0].first && slice.elements.size() == slices[0].elements.size(), "the slices of unit ",
+      check(slice.first == slices[0].first && slice.count == slices[0].count, "the slices of unit ",
             state.units[u].name, " cover different ranges");
   }
 }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <variant>
@@ -28,11 +30,22 @@ struct UnitLayout {
   std::size_t size() const;  // elements
 };
 
-// This rank's elements first .. first + elements.size() of a unit's flat layout; what lies beyond its size is padding,
-// neither written nor read. Saving reads them, loading writes them.
-struct OwnedSlice {
-  std::size_t first = 0;
+// Elements that are in memory while this lives.
+struct Borrowed {
   std::span<float> elements;
+  std::shared_ptr<const void> holder{};
+};
+
+// This rank's elements first .. first + count of a unit's flat layout; what lies beyond its size is padding, neither
+// written nor read. They may lie anywhere: saving borrows and reads them, loading borrows, writes and keeps them, one
+// slice at a time.
+struct OwnedSlice {
+  std::size_t first = 0, count = 0;
+  std::function<Borrowed()> borrow{};
+  std::function<void(const Borrowed&)> keep = [](const Borrowed&) {};
+
+  // Elements that are in memory all the time.
+  static OwnedSlice resident(std::size_t first, std::span<float> elements);
 };
 
 // Kinds: "parameters" (float32, masters where there are any), "exp_avg", "exp_avg_sq"...: every unit has all of them.

@@ -23,43 +23,53 @@ Checksum::Bytes checksum_of(std::span<const std::byte> bytes) {
   return checksum.bytes();
 }
 
-// Bytes in memory, and where in the file they go.
+// Bytes of a slice, and where in the file they go.
 struct Block {
-  std::uint64_t place;
-  std::span<const std::byte> bytes;
+  std::uint64_t place, in_slice;
+  std::size_t bytes;
 };
 
 }  // namespace
 
-StoredFile write_tranche_file(const fs::path& path, std::uint64_t step, std::span<const Part> parts) {
-  std::vector<Block> blocks;
+StoredFile write_tranche_file(const fs::path& path, std::uint64_t step, std::span<const SliceParts> all) {
+  std::vector<std::vector<Block>> blocks(all.size());  // of each slice
   std::vector<ByteRange> values;
+  std::size_t count = 0;  // of blocks
   std::uint64_t place_of_checksums = 0;
   {
     hdf5::File structure = hdf5::File::create(path);
     structure.set_attribute("step", static_cast<std::int64_t>(step));
-    for (const Part& part : parts) {
-      hdf5::Dataset array = structure.create_contiguous(part.name, hdf5::Type::float32, part.values.size());
-      array.set_attribute("first", static_cast<std::int64_t>(part.first));
-      array.set_attribute("checksums", static_cast<std::int64_t>(blocks.size()));
-      const std::span<const std::byte> bytes = std::as_bytes(part.values);
-      const std::uint64_t place = array.place();
-      values.push_back({place, bytes.size()});
-      for (std::size_t at = 0; at < bytes.size(); at += block_bytes)
-        blocks.push_back({place + at, bytes.subspan(at, std::min(block_bytes, bytes.size() - at))});
-    }
-    if (!blocks.empty())
+    for (std::size_t i = 0; i < all.size(); ++i)
+      for (const Part& part : all[i].parts) {
+        hdf5::Dataset array = structure.create_contiguous(part.name, hdf5::Type::float32, part.count);
+        array.set_attribute("first", static_cast<std::int64_t>(part.first));
+        array.set_attribute("checksums", static_cast<std::int64_t>(count));
+        const std::uint64_t place = array.place(), bytes = part.count * sizeof(float);
+        values.push_back({place, bytes});
+        for (std::uint64_t at = 0; at < bytes; at += block_bytes, ++count)
+          blocks[i].push_back({place + at, part.in_slice * sizeof(float) + at,
+                               static_cast<std::size_t>(std::min(block_bytes, bytes - at))});
+      }
+    if (count != 0)
       place_of_checksums =
-          structure.create_contiguous(checksums_name, hdf5::Type::uint8, blocks.size() * sizeof(Checksum::Bytes))
-              .place();
+          structure.create_contiguous(checksums_name, hdf5::Type::uint8, count * sizeof(Checksum::Bytes)).place();
     structure.close();
   }
   File file = File::open_to_write(path);
-  std::vector<Checksum::Bytes> checksums(blocks.size());
-  on_two_threads(blocks.size(), [&](std::size_t i) {
-    checksums[i] = checksum_of(blocks[i].bytes);
-    file.write(blocks[i].place, blocks[i].bytes);
-  });
+  std::vector<Checksum::Bytes> checksums(count);
+  std::size_t first = 0;  // of the slice's
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (blocks[i].empty()) continue;
+    const Borrowed borrowed = all[i].slice.borrow();
+    const std::span<const std::byte> bytes = std::as_bytes(borrowed.elements);
+    on_two_threads(blocks[i].size(), [&](std::size_t b) {
+      const Block& block = blocks[i][b];
+      const std::span<const std::byte> of_block = bytes.subspan(block.in_slice, block.bytes);
+      checksums[first + b] = checksum_of(of_block);
+      file.write(block.place, of_block);
+    });
+    first += blocks[i].size();
+  }
   file.write(place_of_checksums, std::as_bytes(std::span{checksums}));
   StoredFile description = describe_file(file, std::move(values));
   file.sync();

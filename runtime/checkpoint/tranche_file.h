@@ -18,17 +18,22 @@
 #include "runtime/base/checksum.h"
 #include "runtime/base/file.h"
 #include "runtime/checkpoint/manifest.h"
+#include "runtime/checkpoint/state.h"
 
 namespace tranche::checkpoint {
 
-// A part of a tensor, to write as the array `name`; `first` is where in the tensor it begins.
+// A part of a tensor, to write as the array `name`; `first` is where in the tensor it begins. Its values are `count`
+// from `in_slice` on of the slice.
 struct Part {
   std::string name;
-  std::size_t first = 0;
-  std::span<const float> values;
+  std::size_t first = 0, in_slice = 0, count = 0;
 };
-// Durable when it returns.
-StoredFile write_tranche_file(const std::filesystem::path& path, std::uint64_t step, std::span<const Part> parts);
+struct SliceParts {
+  const OwnedSlice& slice;
+  std::vector<Part> parts;
+};
+// Borrows one slice after another. Durable when it returns.
+StoredFile write_tranche_file(const std::filesystem::path& path, std::uint64_t step, std::span<const SliceParts> all);
 
 // Elements first .. first + into.size() of the array `name`.
 struct ArrayRange {

@@ -30,8 +30,7 @@ StatePiece StateTensors::piece(std::size_t unit, std::size_t first, std::size_t 
 
 void ResidentPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   owned_ = &owned;
-  for (const Owned& each : owned)
-    state_.add_master(each, each.working.device(), precision_.keeps_master(), seed);
+  for (const Owned& each : owned) state_.add_master(each, each.working.device(), precision_.keeps_master(), seed);
   round();
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,7 @@ class OptimizerPlacement {
   // This rank's elements of a unit, (1, owned) float32, in memory while the tensor lives.
   virtual Tensor borrow(std::size_t kind, std::size_t unit) = 0;
   // What was written to a borrowed tensor is kept.
-  virtual void give_back(std::size_t kind, std::size_t unit, const Tensor& borrowed) = 0;
+  virtual void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) = 0;
   // Brings masters to the working copies, after they were written from outside.
   virtual void round() = 0;
 
@@ -77,7 +78,7 @@ class ResidentPlacement : public OptimizerPlacement {
   void add_moment(const std::string& name) override;
   void update(const Shards& gradients, const Work& work) override;
   Tensor borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
-  void give_back(std::size_t, std::size_t, const Tensor&) override {}
+  void give_back(std::size_t, std::size_t, std::span<const float>) override {}
   void round() override;
   SumPlacement& sums() override { return sums_; }
 

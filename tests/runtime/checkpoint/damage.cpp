@@ -143,7 +143,8 @@ TEST_F(Damaged, ZeroesInPlaceOfOnesAreNoticed) {
   const fs::path path = folder_.path() / "ones";
   std::vector<float> ones(3000, 1.0f);
   std::memset(ones.data() + 1000, 0xFF, 400);
-  write_tranche_file(path, 1, std::vector<Part>{{"parameters/a", 0, ones}});
+  const OwnedSlice slice = OwnedSlice::resident(0, ones);
+  write_tranche_file(path, 1, std::vector<SliceParts>{{slice, {{"parameters/a", 0, 0, 3000}}}});
   EXPECT_NO_THROW(TrancheFile{path}.check("parameters/a"));
   std::string bytes = read_small_file(path);
   const std::size_t at = bytes.find(std::string(400, '\xFF'));

@@ -74,7 +74,7 @@ TEST(Digest, SeesEveryElementAndEveryLogicalValue) {
       const std::size_t last = sample_units()[unit].size() - 1;
       for (const std::size_t element : {std::size_t{0}, last / 2, last})
         expect_seen([&](Sample& sample, JobState&) {
-          float& x = sample.state().slices[unit][kind].elements[element];
+          float& x = sample.state().slices[unit][kind].borrow().elements[element];
           x = std::nextafter(x, 2.0f);
         });
     }

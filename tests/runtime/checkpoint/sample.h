@@ -91,7 +91,8 @@ class Sample {
       const std::size_t share = (state_.units[u].size() + ranks * 1024 - 1) / (ranks * 1024) * 1024;
       memory_[u].assign(state_.kinds.size(), std::vector<float>(share, -7.0f));
       state_.slices.emplace_back();
-      for (std::vector<float>& memory : memory_[u]) state_.slices[u].push_back({rank * share, memory});
+      for (std::vector<float>& memory : memory_[u])
+        state_.slices[u].push_back(OwnedSlice::resident(rank * share, memory));
     }
   }
   const ModelState& state() const { return state_; }
@@ -110,8 +111,8 @@ class Sample {
     std::size_t count = 0;
     for (std::size_t u = 0; u < state_.units.size(); ++u)
       for (const OwnedSlice& slice : state_.slices[u])
-        for (std::size_t i = 0; i < slice.elements.size(); ++i)
-          count += slice.first + i >= state_.units[u].size() && slice.elements[i] != -7.0f;
+        for (std::size_t i = 0; i < slice.count; ++i)
+          count += slice.first + i >= state_.units[u].size() && slice.borrow().elements[i] != -7.0f;
     return count;
   }
 
@@ -125,7 +126,7 @@ class Sample {
         for (const StateTensor& tensor : state_.units[u].tensors) {
           const RandomKey key = key_of(version, state_.kinds[k], tensor.name);
           for (std::size_t i = 0; i < tensor.shape.size(); ++i, ++at)
-            if (at - slice.first < slice.elements.size()) see(slice.elements[at - slice.first], element_of(key, i));
+            if (at - slice.first < slice.count) see(slice.borrow().elements[at - slice.first], element_of(key, i));
         }
       }
   }
