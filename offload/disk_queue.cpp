@@ -17,8 +17,11 @@ struct Transfer {
   std::exception_ptr failure;
 };
 
-DiskQueue::DiskQueue(const SwapFile& file, const AioConfig& options) : file_(file), options_(options) {
-  system_ = make_io_uring(*this, file.descriptor(), options.queue_depth);
+DiskQueue::DiskQueue(const SwapFile& file, const AioConfig& options) : DiskQueue(file, options, make_io_uring) {}
+
+DiskQueue::DiskQueue(const SwapFile& file, const AioConfig& options, MakeSystem* preferred)
+    : file_(file), options_(options) {
+  system_ = preferred(*this, file.descriptor(), options.queue_depth);
   if (system_ == nullptr) {
     log::info("this system has no io_uring: offloaded state is read and written by threads");
     system_ = make_io_threads(*this, file.descriptor(), options.queue_depth);

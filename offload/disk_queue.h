@@ -35,8 +35,12 @@ class DiskQueue {
     virtual void end() = 0;
   };
 
+  // Null where the system has no such thing, or forbids it.
+  using MakeSystem = std::unique_ptr<System>(DiskQueue& queue, int descriptor, std::size_t depth);
+
   // file: must outlive the queue.
   DiskQueue(const SwapFile& file, const AioConfig& options);
+  DiskQueue(const SwapFile& file, const AioConfig& options, MakeSystem* preferred);
   ~DiskQueue();
   DiskQueue(const DiskQueue&) = delete;
   DiskQueue& operator=(const DiskQueue&) = delete;
@@ -70,8 +74,6 @@ class DiskQueue {
   std::unique_ptr<System> system_;
 };
 
-// Null where this system has no io_uring, or forbids it.
-std::unique_ptr<DiskQueue::System> make_io_uring(DiskQueue& queue, int descriptor, std::size_t depth);
-std::unique_ptr<DiskQueue::System> make_io_threads(DiskQueue& queue, int descriptor, std::size_t depth);
+DiskQueue::MakeSystem make_io_uring, make_io_threads;
 
 }  // namespace tranche

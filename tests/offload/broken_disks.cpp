@@ -1,0 +1,50 @@
+// A disk that fails under offloaded state ends the run with a reason; its last checkpoint is whole.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/base/error.h"
+#include "tests/offload/swap_faults.h"
+#include "tests/support/small_job.h"
+
+namespace tranche {
+namespace {
+
+using namespace testing;
+using ::testing::HasSubstr;
+
+struct Case {
+  const char* name;
+  IoCall call;
+  IoFaults::Verdict verdict;
+  const char* says;
+};
+
+class BrokenDisks : public ::testing::TestWithParam<Case> {};
+
+TEST_P(BrokenDisks, EndTheRunAndLeaveTheLastCheckpoint) {
+  const Case& broken = GetParam();
+  SmallRun run;
+  const SmallJob job{.numbers = Numbers::bfloat16, .micro_batches = 4};
+  const Arrangement on_disk{.ranks = 2, .stage = 2, .offload = Offload::to_disk};
+  const std::string whole = run.digest_after(8, job, {});
+  run.digest_after(4, job, on_disk, "run");
+  try {
+    const SwapFaults faults{broken.call, 200, broken.verdict};
+    run.digest_after(8, job, on_disk, "run");
+    ADD_FAILURE() << "nothing failed in " << faults.calls() << " calls";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit(), Exit::storage);
+    EXPECT_THAT(error.what(), HasSubstr(broken.says));
+    EXPECT_THAT(error.what(), HasSubstr("of the swap file in"));
+  }
+  EXPECT_EQ(run.digest_after(8, job, on_disk, "run"), whole);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, BrokenDisks,
+                         ::testing::Values(Case{"unreadable", IoCall::read, {.error = EIO}, "Input/output error"},
+                                           Case{"unwritable", IoCall::write, {.error = EIO}, "Input/output error"},
+                                           Case{"full", IoCall::write, {.error = ENOSPC}, "No space left on device"}),
+                         [](const auto& way) { return std::string{way.param.name}; });
+
+}  // namespace
+}  // namespace tranche
