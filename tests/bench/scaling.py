@@ -159,16 +159,16 @@ def checkpoint(folder, layers):
 def checkpoints_table(folder):
     print("\nCheckpoints beside plain sequential files of as many bytes, one rank. Saving is from the step's end to the"
           "\nname `latest`, synced. Loading is what a resumed run takes until its model is ready, less what"
-          "\na fresh run of the same job takes; files were dropped from this system's page cache before. Reading is to 8 MB"
-          "\nagain and again, and to memory not touched before, as a model's is.\n")
+          "\na fresh run of the same job takes; files were dropped from this system's page cache before. Reading is"
+          "\nto 8 MB again and again, and to memory not touched before, as a model's is.\n")
     print("| MB | save, s | write and sync, s | save / write | load, s | read, s | read to keep, s | load / read |")
     print("|---|---|---|---|---|---|---|---|")
     rows = []
     for layers in (2, 6, 18):
         size, saved, written, loaded, read, kept = checkpoint(folder, layers)
         rows.append((size, saved, loaded))
-        print(f"| {size / 1e6:.0f} | {saved:.2f} | {written:.2f} | {saved / written:.2f} | {loaded:.2f} | {read:.2f} | {kept:.2f} "
-              f"| {loaded / read:.2f} |", flush=True)
+        print(f"| {size / 1e6:.0f} | {saved:.2f} | {written:.2f} | {saved / written:.2f} | {loaded:.2f} | {read:.2f} "
+              f"| {kept:.2f} | {loaded / read:.2f} |", flush=True)
     sizes, saves, loads = zip(*rows)
     print(f"\nExponents of the bytes: save {exponent(sizes, saves):.2f}, load {exponent(sizes, loads):.2f}.")
 
