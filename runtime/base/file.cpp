@@ -91,7 +91,6 @@ File::~File() {
 }
 
 void File::write(std::uint64_t offset, std::span<const std::byte> bytes) {
-  // The disk begins with a large piece while the next one is made: a sync at the end then finds little left to do.
   constexpr std::size_t large = std::size_t{1} << 20;
   const std::size_t whole = bytes.size();
   const std::uint64_t first = offset;
@@ -104,8 +103,21 @@ void File::write(std::uint64_t offset, std::span<const std::byte> bytes) {
     offset += static_cast<std::uint64_t>(written);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
-  if (whole >= large)
-    ::sync_file_range(descriptor_, static_cast<off_t>(first), static_cast<off_t>(whole), SYNC_FILE_RANGE_WRITE);
+  if (whole >= large) pass_on(first, whole);
+}
+
+void File::pass_on(std::uint64_t offset, std::size_t size) {
+  constexpr std::uint64_t window = std::uint64_t{128} << 20;
+  const auto count = static_cast<off_t>(size);
+  ::sync_file_range(descriptor_, static_cast<off_t>(offset), count, SYNC_FILE_RANGE_WRITE);
+  if (offset < window) return;
+  const auto behind = static_cast<off_t>(offset - window);
+  // This wait takes the disk's failure with it: no later sync would say it. Other errors mean that there is no such
+  // call.
+  if (::sync_file_range(descriptor_, behind, count, SYNC_FILE_RANGE_WAIT_BEFORE) != 0 &&
+      (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+    fail_with_errno("write to", path_);
+  ::posix_fadvise(descriptor_, behind, count, POSIX_FADV_DONTNEED);
 }
 
 void File::read(std::uint64_t offset, std::span<std::byte> bytes) const {

@@ -1,6 +1,7 @@
 // Work on blocks of a file: while one thread is in the kernel, which copies or waits, another takes a checksum.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <future>
@@ -9,13 +10,15 @@
 
 namespace tranche::checkpoint {
 
-// task(i) for every i < tasks, begun in that order, by this thread and another. Throws what one of them threw, after
-// which none begins.
+// task(i) for every i < tasks, by this thread and another. Throws what one of them threw, after which none begins.
+// A thread takes several in a row: two that touch the same huge page of memory for the first time would both clear it.
 template <class Task> void on_two_threads(std::size_t tasks, const Task& task) {
+  constexpr std::size_t row = 8;
   std::atomic<std::size_t> next = 0;
   const auto take = [&] {
     try {
-      for (std::size_t i = next++; i < tasks; i = next++) task(i);
+      for (std::size_t first = next.fetch_add(row); first < tasks; first = next.fetch_add(row))
+        for (std::size_t i = first; i < std::min(first + row, tasks); ++i) task(i);
     } catch (...) {
       next = tasks;
       throw;
@@ -23,7 +26,7 @@ template <class Task> void on_two_threads(std::size_t tasks, const Task& task) {
   };
   try {
     std::future<void> other;  // waits at its end
-    if (tasks > 1) other = std::async(std::launch::async, take);
+    if (tasks > row) other = std::async(std::launch::async, take);
     take();
     if (other.valid()) other.get();
   } catch (const Error& error) {
