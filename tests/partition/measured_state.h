@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "partition/memory_plan.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/train/batches.h"
+#include "tests/partition/memory_plan.h"
 #include "tests/support/ranks.h"
 #include "tests/support/small_job.h"
 
