@@ -9,8 +9,8 @@ void DeviceConfig::declare(Section& device) {
   device.choice<DeviceType>("type", type, {{"cpu", DeviceType::cpu}}).about("What computes.");
   device.bytes("memory", memory)
       .about(
-          "What one rank may hold. Beyond it the run ends with an account of every byte; 0: no limit but the "
-          "machine's.");
+          "What one rank may hold; 0: no limit but the machine's. A job whose plan exceeds it is refused before its "
+          "first step, with what would fit; beyond it a run ends with an account of every byte.");
   device.key("threads", threads)
       .about("That compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores divided by its ranks.");
 }

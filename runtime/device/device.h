@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "runtime/device/ledger.h"
@@ -37,7 +38,7 @@ class Buffer {
   std::optional<Ledger::Line> line_;
 };
 
-enum class DeviceType { cpu, cuda };
+enum class DeviceType { cpu, cuda, shape };
 
 class Device {
  public:
@@ -56,6 +57,10 @@ class Device {
   std::size_t capacity() const { return capacity_; }
   Ledger& ledger() { return ledger_; }
   const Ledger& ledger() const { return ledger_; }
+
+  // What the host does to bytes of this device; a device whose memory the host cannot address does it its own way.
+  virtual void fill_zero(std::byte* data, std::size_t bytes);
+  virtual void read(const std::byte* data, std::span<std::byte> into) const;
 
   // Where peers on the host can read what this device holds for them; null: nowhere.
   virtual const MemoryFile* memory_file() const { return nullptr; }
