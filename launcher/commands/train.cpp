@@ -6,6 +6,7 @@
 
 #include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/plan.h"
 #include "launcher/progress.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
@@ -101,6 +102,9 @@ Exit train(const Options& options, Session& session) {
   const Job& job = *start.job;
   check_same_job(job, session.control());
   for (const std::string& line : job.without_effect()) log::info(line);
+  together(session.control(), "plan", [&] {
+    if (session.rank() == 0 && job.device.memory != 0) refuse_if_too_large(job, session.ranks_on_host());
+  });
 
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device);
   const std::unique_ptr<Communicator> world = session.make_world(*device);
