@@ -19,11 +19,11 @@ std::unique_ptr<ParameterStore> make_store(const Job& job, Communicator& world, 
   return std::make_unique<PartitionedStore>(job.zero, precision, world, device);
 }
 
-std::unique_ptr<OptimizerPlacement> make_placement(const Job& job, Device& device, Device& host) {
+std::unique_ptr<OptimizerPlacement> make_placement(const Job& job, const Memory& memory) {
   if (job.offload.optimizer == Tier::disk)
-    return std::make_unique<DiskPlacement>(job.offload, job.amp.precision(), device, host);
+    return std::make_unique<DiskPlacement>(job.offload, job.amp.precision(), memory.device, memory.host, memory.disk);
   if (job.offload.optimizer == Tier::host)
-    return std::make_unique<HostPlacement>(job.offload, job.amp.precision(), device, host);
+    return std::make_unique<HostPlacement>(job.offload, job.amp.precision(), memory.device, memory.host);
   return std::make_unique<ResidentPlacement>(job.amp.precision());
 }
 
@@ -52,7 +52,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory)
       device_(memory.device),
       model_(job.make_model()),
       parameters_(make_store(job, world, memory.device)),
-      placement_(make_placement(job, memory.device, memory.host)),
+      placement_(make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job)),
       seams_{*parameters_, *gradients_, weights_, *activations_} {

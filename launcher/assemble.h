@@ -6,6 +6,7 @@
 #include <string>
 
 #include "launcher/job.h"
+#include "offload/disk.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/train/trainer.h"
 
@@ -16,6 +17,7 @@ namespace tranche {
 struct Memory {
   Device& device;
   Device& host;
+  Disk& disk;
 };
 
 // One rank's share of a model, with initial values: what evaluating and generating need. Stays where it is made.

@@ -49,7 +49,8 @@ std::string duration_text(double seconds) {
 std::string count_text(double count) {
   if (count < 1e3) return digits("%.0f", count);
   if (count < 1e6) return digits(count < 1e4 ? "%.2fk" : "%.1fk", count / 1e3);
-  return digits("%.2fM", count / 1e6);
+  if (count < 1e9) return digits("%.2fM", count / 1e6);
+  return digits("%.2fB", count / 1e9);
 }
 
 Progress::Progress(std::uint64_t first, std::uint64_t steps, std::uint64_t every)

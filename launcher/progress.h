@@ -42,7 +42,7 @@ class Progress {
 
 // "95 s", "12 min", "3 h 20 min".
 std::string duration_text(double seconds);
-// "950", "10.2k", "1.31M".
+// "950", "10.2k", "1.31M", "6.74B".
 std::string count_text(double count);
 
 }  // namespace tranche

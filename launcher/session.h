@@ -21,6 +21,7 @@ class Session {
   Communicator& control() { return *control_; }
   std::size_t rank() const { return mpi_.rank(); }
   std::size_t ranks() const { return mpi_.size(); }
+  std::size_t ranks_on_host() const { return mpi_.ranks_on_host(); }
 
   // Threads that a rank computes with: device.threads, else OMP_NUM_THREADS, else its share of the host's cores.
   std::unique_ptr<CpuDevice> make_device(const DeviceConfig& config) const;

@@ -7,15 +7,26 @@
 
 namespace tranche {
 
-DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host)
+DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host, Disk& disk)
     : config_(config),
       precision_(precision),
       host_(host),
-      file_(config.nvme_path.value_or("")),
+      disk_(disk),
       slots_(config.buffer_count),
       sums_(device, host, [](const Unit&) { return true; }),
-      copies_(device.copy_stream()),
-      queue_(file_, config.aio) {}
+      copies_(device.copy_stream()) {}
+
+// After a failure transfers may be under way, which use the slots.
+DiskPlacement::~DiskPlacement() {
+  for (const Slot& slot : slots_)
+    for (const auto* events : {&slot.reads, &slot.departures})
+      for (const Event& event : *events) {
+        try {
+          event.wait();
+        } catch (...) {  // told where the step met it
+        }
+      }
+}
 
 void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   owned_ = &owned;
@@ -29,7 +40,7 @@ void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
     }
     elements_ += size;
   }
-  kind_begins_.push_back(file_.extend(4 * elements_));
+  kind_begins_.push_back(disk_.extend(4 * elements_, Category::optimizer, "masters"));
   for (Slot& slot : slots_) {
     slot.kinds.push_back(buffer("masters from disk", DType::float32));
     if (precision_.keeps_master()) slot.rounded = buffer("rounded masters", precision_.working);
@@ -43,7 +54,7 @@ void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
 
 void DiskPlacement::add_moment(const std::string& name) {
   kinds_.push_back(name);
-  kind_begins_.push_back(file_.extend(4 * elements_));  // of zeros
+  kind_begins_.push_back(disk_.extend(4 * elements_, Category::optimizer, name));  // of zeros
   for (Slot& slot : slots_) slot.kinds.push_back(buffer(name + " from disk", DType::float32));
 }
 
@@ -61,12 +72,12 @@ Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
   const Shape shape = (*owned_)[unit].working.shape();
   const Tensor whole = Tensor::empty(host_, (*owned_)[unit].unit->name() + " " + kinds_[kind] + " from disk",
                                      Category::communication, shape, DType::float32);
-  queue_.read(offset_of(kind, unit_places_[unit]), whole.byte_span()).wait();
+  disk_.read(offset_of(kind, unit_places_[unit]), whole.byte_span()).wait();
   return whole;
 }
 
 void DiskPlacement::give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) {
-  queue_.write(offset_of(kind, unit_places_[unit]), std::as_bytes(borrowed)).wait();
+  disk_.write(offset_of(kind, unit_places_[unit]), std::as_bytes(borrowed)).wait();
 }
 
 // Half of the slots are read ahead; the other half's writes have that long to finish.
@@ -91,8 +102,7 @@ void DiskPlacement::read_ahead(const Pass& pass, const Piece& piece, Slot& slot)
   slot.departures.clear();
   slot.reads.clear();
   for (std::size_t kind = 0; kind < pass.reads; ++kind)
-    slot.reads.push_back(
-        queue_.read(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
+    slot.reads.push_back(disk_.read(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
 }
 
 void DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
@@ -102,7 +112,7 @@ void DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
                                           (*owned_)[piece.unit].working.view(piece.first, part).byte_span()));
   for (std::size_t kind = 0; kind < pass.writes; ++kind)
     slot.departures.push_back(
-        queue_.write(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
+        disk_.write(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
 }
 
 StatePiece DiskPlacement::at_hand(const Piece& piece, const Slot& slot, const Shards& gradients) const {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "offload/config.h"
-#include "offload/disk_queue.h"
+#include "offload/disk.h"
 #include "offload/host_sums.h"
 #include "runtime/optim/placement.h"
 
@@ -15,8 +15,11 @@ namespace tranche {
 
 class DiskPlacement : public OptimizerPlacement {
  public:
-  // device: the one that computes, which holds the working copies. Both must outlive the object. Throws Exit::storage.
-  DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host);
+  // device: the one that computes, which holds the working copies. They must outlive the object. Its calls throw
+  // Exit::storage for what the disk does.
+  DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host, Disk& disk);
+
+  ~DiskPlacement() override;
 
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string& name) override;
@@ -52,16 +55,15 @@ class DiskPlacement : public OptimizerPlacement {
   OffloadConfig config_;
   Precision precision_;
   Device& host_;
+  Disk& disk_;
   const std::vector<Owned>* owned_ = nullptr;
   std::vector<Piece> pieces_;
   std::vector<std::uint64_t> unit_places_;  // of each unit's first element
   std::size_t elements_ = 0, longest_ = 0;  // owned in all; in a piece
   std::vector<std::uint64_t> kind_begins_;  // offsets in the file
-  SwapFile file_;
   std::vector<Slot> slots_;
   HostSums sums_;
-  std::unique_ptr<CopyStream> copies_;  // it and the queue use the slots, and wait for what is under way
-  DiskQueue queue_;
+  std::unique_ptr<CopyStream> copies_;  // uses the slots, and waits for what is under way
 };
 
 }  // namespace tranche

@@ -37,12 +37,10 @@ DiskQueue::~DiskQueue() {
 }
 
 Event DiskQueue::read(std::uint64_t offset, std::span<std::byte> into) {
-  read_ += into.size();
   return start(offset, into.data(), into.size(), false);
 }
 
 Event DiskQueue::write(std::uint64_t offset, std::span<const std::byte> from) {
-  written_ += from.size();
   return start(offset, const_cast<std::byte*>(from.data()), from.size(), true);
 }
 

@@ -51,10 +51,6 @@ class DiskQueue {
   Event read(std::uint64_t offset, std::span<std::byte> into);
   Event write(std::uint64_t offset, std::span<const std::byte> from);
 
-  // What was moved so far, bytes.
-  std::uint64_t bytes_read() const { return read_; }
-  std::uint64_t bytes_written() const { return written_; }
-
   // For the system: result as of pread, negative for -errno.
   void finished(Request* request, std::int64_t result);
 
@@ -66,7 +62,6 @@ class DiskQueue {
 
   const SwapFile& file_;
   AioConfig options_;
-  std::uint64_t read_ = 0, written_ = 0;
   std::mutex mutex_;
   std::deque<std::unique_ptr<Request>> waiting_;
   std::size_t under_way_ = 0;

@@ -10,10 +10,7 @@ constexpr std::size_t piece = std::size_t{1} << 20;  // elements: 4 MiB of float
 }
 
 HostSums::HostSums(Device& device, Device& host, OnHost on_host)
-    : host_(host), on_host_(std::move(on_host)), copies_(device.copy_stream()), adds_(std::make_unique<WorkQueue>()) {
-  for (Tensor& half : arriving_)
-    half = Tensor::empty(host, "arriving gradient", Category::communication, {1, piece}, DType::float32);
-}
+    : host_(host), on_host_(std::move(on_host)), copies_(device.copy_stream()), adds_(std::make_unique<WorkQueue>()) {}
 
 HostSums::~HostSums() { adds_.reset(); }
 
@@ -21,6 +18,9 @@ Device& HostSums::home(const Unit& unit, Device& computes) { return on_host_(uni
 
 void HostSums::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {
   if (&sum.device() != &host_) return SumPlacement::add(from, dtype, sum);
+  if (!arriving_[0] || arriving_[0].dtype() != dtype)
+    for (Tensor& half : arriving_)
+      half = Tensor::empty(host_, "arriving gradient", Category::communication, {1, piece}, dtype);
   const auto count_at = [&](std::size_t first) { return std::min(piece, sum.size() - first); };
   const auto bring = [&](std::size_t first, const Tensor& to) {
     const std::size_t bytes = count_at(first) * bytes_of(dtype);
@@ -31,14 +31,13 @@ void HostSums::add(std::span<const std::byte> from, DType dtype, const Tensor& s
     here.wait();
     if (first + piece < sum.size()) here = bring(first + piece, arriving_[1 - turn]);
     const std::size_t count = count_at(first);
-    ops::accumulate(arriving_[turn].byte_span().first(count * bytes_of(dtype)), dtype,
-                    sum.span<float>().subspan(first, count));
+    ops::store(arriving_[turn].view(0, {1, count}), {sum.view(first, {1, count}), true});
   }
 }
 
 Event HostSums::add(const Tensor& gradient, const Tensor& sum) {
   if (&sum.device() != &host_) return SumPlacement::add(gradient, sum);
-  return adds_->run([this, gradient, sum] { add(gradient.byte_span(), gradient.dtype(), sum); });
+  return adds_->run([this, from = gradient.byte_span(), dtype = gradient.dtype(), sum] { add(from, dtype, sum); });
 }
 
 }  // namespace tranche

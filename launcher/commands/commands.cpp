@@ -19,6 +19,7 @@ void add_commands(CLI::App& app, Chosen& chosen) {
   add_train(app, chosen);
   add_evaluate(app, chosen);
   add_generate(app, chosen);
+  add_plan(app, chosen);
   add_config(app, chosen);
   add_checkpoint(app, chosen);
   add_version(app, chosen);

@@ -30,8 +30,9 @@ Exit evaluate_checkpoint(const Options& options, Session& session) {
     check_vocabulary(*file, job.model_config);
   });
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Replica replica{job, *world, {*device, *host}};
+  Replica replica{job, *world, {*device, *host, disk}};
   replica.load_parameters(opened.folder);
   const Evaluation result = evaluate(replica.model(), replica.objective(), *file, job.batch.micro_batch_size,
                                      job.data.sequence_length, options.samples, *world, *device);

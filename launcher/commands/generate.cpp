@@ -30,8 +30,9 @@ Exit continue_text(const Options& options, Session& session) {
     ensure(Exit::usage, !prompt.empty(), "the prompt is empty: give at least one character with --prompt TEXT");
   });
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Replica replica{job, *world, {*device, *host}};
+  Replica replica{job, *world, {*device, *host, disk}};
   replica.load_parameters(opened.folder);
 
   // A token's text may be part of a character, so what is printed is the text so far, less what was printed before.

@@ -6,6 +6,7 @@
 
 #include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/plan.h"
 #include "launcher/progress.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
@@ -101,10 +102,14 @@ Exit train(const Options& options, Session& session) {
   const Job& job = *start.job;
   check_same_job(job, session.control());
   for (const std::string& line : job.without_effect()) log::info(line);
+  together(session.control(), "plan", [&] {
+    if (session.rank() == 0 && job.device.memory != 0) refuse_if_too_large(job, session.ranks_on_host());
+  });
 
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host}};
+  Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}};
   if (start.resumes) assembly.load_newest(job.directory());
   Trainer& trainer = assembly.trainer();
   const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};

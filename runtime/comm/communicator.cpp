@@ -38,7 +38,7 @@ std::vector<std::vector<std::byte>> Communicator::gather_rows(std::string_view o
   head.bytes = mine.size();
   std::copy_n(mine.begin(), std::min(mine.size(), sizeof head.begin), head.begin);
   record(op, label, sizeof head * (size_ - 1));
-  do_all_gather(std::as_bytes(std::span{&head, 1}), std::as_writable_bytes(std::span{heads}), label).wait();
+  do_gather_on_host(std::as_bytes(std::span{&head, 1}), std::as_writable_bytes(std::span{heads}), label);
 
   std::size_t longest = 0;
   for (const Head& each : heads) longest = std::max<std::size_t>(longest, each.bytes);
@@ -48,7 +48,7 @@ std::vector<std::vector<std::byte>> Communicator::gather_rows(std::string_view o
     const std::span row = std::span{bodies}.subspan(rank_ * longest, longest);
     std::ranges::copy(mine, row.begin());
     record(op, label, longest * (size_ - 1));
-    do_all_gather(row, bodies, label + " (long)").wait();
+    do_gather_on_host(row, bodies, label + " (long)");
   }
 
   std::vector<std::vector<std::byte>> rows;
@@ -82,6 +82,10 @@ bool Communicator::all_agree(bool mine, std::string label) {
   const std::byte vote{mine};
   return std::ranges::all_of(gather_rows("all_agree", {&vote, 1}, label),
                              [](const std::vector<std::byte>& row) { return row.front() != std::byte{0}; });
+}
+
+void Communicator::do_gather_on_host(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
+  do_all_gather(mine, all, std::move(label)).wait();
 }
 
 void Communicator::record(std::string_view op, const std::string& label, std::size_t bytes) {

@@ -30,6 +30,7 @@ struct CollectiveRecord {
 
 struct Traffic {
   std::size_t count = 0, bytes = 0;
+  bool operator==(const Traffic&) const = default;
 };
 
 class Communicator {
@@ -77,6 +78,8 @@ class Communicator {
   virtual Event do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) = 0;
   virtual Event do_exchange(std::span<const std::byte> mine, Consume consume, std::string label) = 0;
   virtual Event do_broadcast(std::span<std::byte> data, std::size_t root, std::string label) = 0;
+  // Blocking: as all_gather, of what lies in the host's memory, whatever the device is.
+  virtual void do_gather_on_host(std::span<const std::byte> mine, std::span<std::byte> all, std::string label);
 
  private:
   void record(std::string_view op, const std::string& label, std::size_t bytes);

@@ -9,8 +9,8 @@ void DeviceConfig::declare(Section& device) {
   device.choice<DeviceType>("type", type, {{"cpu", DeviceType::cpu}}).about("What computes.");
   device.bytes("memory", memory)
       .about(
-          "What one rank may hold. Beyond it the run ends with an account of every byte; 0: no limit but the "
-          "machine's.");
+          "What one rank may hold; 0: no limit but the machine's. A job whose plan exceeds it is refused before its "
+          "first step, with what would fit; beyond it a run ends with an account of every byte.");
   device.bytes("host_memory", host_memory)
       .about("What one rank may hold in host memory of what is offloaded there; 0: no limit but the machine's.");
   device.key("threads", threads)

@@ -1,5 +1,6 @@
 #include "runtime/device/device.h"
 
+#include <cstring>
 #include <utility>
 
 #include "runtime/base/error.h"
@@ -57,6 +58,12 @@ Buffer Device::allocate(std::size_t bytes, Category category, std::string_view o
   buffer.bytes_ = bytes;
   buffer.line_ = ledger_.add(category, bytes, owner);
   return buffer;
+}
+
+void Device::fill_zero(std::byte* data, std::size_t bytes) { std::memset(data, 0, bytes); }
+
+void Device::read(const std::byte* data, std::span<std::byte> into) const {
+  std::memcpy(into.data(), data, into.size());
 }
 
 }  // namespace tranche

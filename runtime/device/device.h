@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "runtime/device/ledger.h"
@@ -38,7 +39,7 @@ class Buffer {
   std::optional<Ledger::Line> line_;
 };
 
-enum class DeviceType { cpu, cuda };
+enum class DeviceType { cpu, cuda, shape };
 // Where a job's state may live. On the CPU the host's memory is other memory than the device's, counted by itself.
 enum class Tier { device, host, disk };
 std::string_view name_of(Tier tier);
@@ -65,6 +66,10 @@ class Device {
 
   // Copies between this device's memory and the host's.
   virtual std::unique_ptr<CopyStream> copy_stream() = 0;
+
+  // What the host does to bytes of this device; a device whose memory the host cannot address does it its own way.
+  virtual void fill_zero(std::byte* data, std::size_t bytes);
+  virtual void read(const std::byte* data, std::span<std::byte> into) const;
 
   // Where peers on the host can read what this device holds for them; null: nowhere.
   virtual const MemoryFile* memory_file() const { return nullptr; }

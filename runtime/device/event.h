@@ -19,6 +19,13 @@ class Event {
     return event;
   }
 
+  // It has happened once someone waited for it, who does `work` then; at most once, and never if nobody waits.
+  static Event deferred(std::function<void()> work) {
+    Event event = pending();
+    event.state_->work = std::move(work);
+    return event;
+  }
+
   // Blocks until it has happened; throws what the work threw.
   void wait() const;
   bool happened() const;
@@ -31,6 +38,7 @@ class Event {
     std::condition_variable changed;
     bool done = false;
     std::exception_ptr failure;
+    std::function<void()> work;
   };
   std::shared_ptr<State> state_;
 };

@@ -1,8 +1,7 @@
 #include "runtime/nn/embedding.h"
 
-#include <numeric>
-
 #include "runtime/autograd/functions.h"
+#include "runtime/ops/embedding.h"
 
 namespace tranche {
 
@@ -15,11 +14,7 @@ Tensor Embedding::project(const Tensor& x) const { return autograd::linear(x, we
 
 Tensor position_numbers(const Tensor& tokens) {
   Tensor numbers = tokens.sibling("positions", tokens.shape(), DType::int32);
-  const std::span<std::int32_t> all = numbers.span<std::int32_t>();
-  const std::size_t sequence = tokens.cols();
-  for (std::size_t row = 0; row < tokens.rows(); ++row)
-    std::iota(all.begin() + static_cast<std::ptrdiff_t>(row * sequence),
-              all.begin() + static_cast<std::ptrdiff_t>((row + 1) * sequence), 0);
+  ops::positions(numbers);
   return numbers;
 }
 

@@ -64,8 +64,9 @@ Shards LocalSync::finish() {
 
 void LocalSync::add(const Unit& unit, Tensor gradient) {
   wait();  // one gradient at a time
-  done_ = place_.add(gradient, sum_of(sums_, unit, place_.home(unit, gradient.device()), gradient.size()));
-  if (!done_.happened()) in_flight_ = std::move(gradient);
+  Device& home = place_.home(unit, gradient.device());
+  done_ = place_.add(gradient, sum_of(sums_, unit, home, gradient.size()));
+  if (&home != &gradient.device()) in_flight_ = std::move(gradient);  // also if it was quick: plans are exact
 }
 
 void LocalSync::wait() {

@@ -32,6 +32,14 @@ void embedding(const Tensor& tokens, const Tensor& table, const Tensor& y) {
                                           .width = table.cols()});
 }
 
+void positions(const Tensor& numbers) {
+  check_dtype("positions", "numbers", numbers, DType::int32);
+  kernels_of(numbers.device())
+      .embedding.positions(
+          numbers.device(),
+          {.numbers = elements_of(numbers).as<std::int32_t>(), .rows = numbers.rows(), .sequence = numbers.cols()});
+}
+
 void embedding_gradient(const Tensor& tokens, const Tensor& dy, const Destination& dtable) {
   if (!dtable) return;
   const Tensor& table = dtable.tensor;

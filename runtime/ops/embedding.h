@@ -9,6 +9,9 @@ namespace tranche::ops {
 // Throws Exit::data on a token outside the table, naming its place.
 void embedding(const Tensor& tokens, const Tensor& table, const Tensor& y);
 
+// numbers[row, i] = i.  numbers: (rows, sequence) int32
+void positions(const Tensor& numbers);
+
 // dtable[v] = the sum of dy[i] over all i with tokens[i] == v, in float32 and in order of i, rounded once. Rows that no
 // token names become zero, or keep what they hold.
 void embedding_gradient(const Tensor& tokens, const Tensor& dy, const Destination& dtable);

@@ -19,6 +19,10 @@ void scale_and_sum_squares(const Tensor& gradient, float factor, std::span<doubl
                                                         .blocks = partials.size()});
 }
 
+double add_in_order(Device& device, double sum, std::span<const double> values) {
+  return kernels_of(device).reduce.add_in_order(device, {.sum = sum, .values = values.data(), .count = values.size()});
+}
+
 std::optional<std::size_t> first_non_finite(const Tensor& x) {
   check_floating("first_non_finite", "x", x);
   const std::size_t first =

@@ -1,7 +1,5 @@
 #include "runtime/tensor/tensor.h"
 
-#include <cstring>
-
 namespace tranche {
 
 void Storage::allocate() {
@@ -25,7 +23,7 @@ Tensor Tensor::zeros(Device& device, std::string name, Category category, Shape 
 }
 
 const Tensor& Tensor::fill_zero() const {
-  if (size() != 0) std::memset(data(), 0, bytes());  // zero bits are zero in every dtype
+  if (size() != 0) device().fill_zero(data(), bytes());  // zero bits are zero in every dtype
   return *this;
 }
 

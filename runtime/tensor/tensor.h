@@ -81,6 +81,15 @@ class Tensor {
   }
   std::span<std::byte> byte_span() const { return {data(), bytes()}; }
 
+  // The only element, on the host.
+  template <class T> T scalar() const {
+    check(size() == 1, name(), " has ", size(), " elements, not one");
+    T value{};
+    device().read(reinterpret_cast<const std::byte*>(span<const T>().data()),
+                  std::as_writable_bytes(std::span{&value, 1}));
+    return value;
+  }
+
   // Elements first .. first + part.size() under another shape; no link to the tape.
   Tensor view(std::size_t first, Shape part) const;
   Tensor reshaped(Shape shape) const;  // the same elements; keeps the link to the tape

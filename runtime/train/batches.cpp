@@ -4,12 +4,16 @@
 
 namespace tranche {
 
+MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device) {
+  const auto tensor = [&](const char* name) {
+    return Tensor::empty(device, name, Category::activations, {samples, sequence_length}, DType::int32);
+  };
+  return {number, tensor("tokens"), tensor("targets")};
+}
+
 MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
                         std::size_t number, Device& device) {
-  const auto tensor = [&](const char* name) {
-    return Tensor::empty(device, name, Category::activations, {samples.size(), sequence_length}, DType::int32);
-  };
-  const MicroBatch micro{number, tensor("tokens"), tensor("targets")};
+  const MicroBatch micro = unread_tensors(samples.size(), sequence_length, number, device);
   read_micro_batch(file, samples, sequence_length, micro.tokens.span<Token>(), micro.targets.span<Token>());
   return micro;
 }

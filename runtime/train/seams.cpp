@@ -1,5 +1,7 @@
 #include "runtime/train/seams.h"
 
+#include <algorithm>
+
 #include "runtime/autograd/functions.h"
 #include "runtime/ops/reduce.h"
 
@@ -42,8 +44,9 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
   // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
   std::size_t blocks = 0;  // of a rank
   for (const Tensor& gradient : gradients) blocks += gradient.size() / ops::block;
-  const Buffer partials = gradients.front().device().allocate(
-      replica.size() * blocks * sizeof(double), Category::communication, "partial sums of the gradient norm");
+  Device& device = gradients.front().device();
+  const Buffer partials = device.allocate(replica.size() * blocks * sizeof(double), Category::communication,
+                                          "partial sums of the gradient norm");
   const std::span all{reinterpret_cast<double*>(partials.data()), replica.size() * blocks};  // (ranks, blocks)
   const std::span mine = all.subspan(replica.rank() * blocks, blocks);
   for (std::size_t u = 0, first = 0; u < gradients.size(); ++u) {
@@ -58,8 +61,11 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
   for (std::size_t u = 0; u < gradients.size(); ++u) {
     std::size_t left = blocks_in(owned[u].unit->size());  // blocks beyond the unit are padding: not summed
     const std::size_t count = gradients[u].size() / ops::block;
-    for (std::size_t r = 0; r < replica.size(); ++r)
-      for (std::size_t b = 0; b < count && left > 0; ++b, --left) squares += all[r * blocks + first + b];
+    for (std::size_t r = 0; r < replica.size(); ++r) {
+      const std::size_t of_unit = std::min(count, left);
+      squares = ops::add_in_order(device, squares, all.subspan(r * blocks + first, of_unit));
+      left -= of_unit;
+    }
     first += count;
   }
   return {std::sqrt(squares)};

@@ -1,6 +1,7 @@
 #include "runtime/train/trainer.h"
 
 #include "runtime/nn/moment.h"
+#include "runtime/ops/elementwise.h"
 #include "runtime/optim/clip.h"
 
 namespace tranche {
@@ -49,10 +50,10 @@ double Trainer::accumulate(const MicroBatch& micro) {
     return objective_.loss(model_.forward(micro.tokens), micro.targets);
   }();
   const Tensor seed = loss.sibling("loss scale", {1}, DType::float32);
-  seed.span<float>()[0] = scaler_.scale() / static_cast<float>(config_.deal.micro_batches);
+  ops::fill_constant(seed, scaler_.scale() / static_cast<float>(config_.deal.micro_batches));
   tape.backward(loss, seed);
   gradients_.end_micro_batch();
-  return loss.span<const float>()[0];
+  return static_cast<double>(loss.scalar<float>());
 }
 
 // In micro-batch order, whoever computed them.

@@ -68,7 +68,6 @@ TEST_P(DiskQueues, BringBackWhatWasWrittenWhateverItsSizeAndOrder) {
   for (const Event& event : events) event.wait();
   for (std::size_t i = 0; i < transfers; ++i)
     EXPECT_EQ(std::memcmp(written[i].data(), read[i].data(), read[i].bytes()), 0) << i;
-  EXPECT_EQ(queue.bytes_read(), queue.bytes_written());
 }
 
 TEST_P(DiskQueues, FindZerosWhereNothingWasWritten) {
@@ -103,9 +102,10 @@ TEST_P(DiskQueues, SayWhatFailedAndWhere) {
   DiskQueue queue{file_, {}, GetParam()};
   {
     const SwapFaults faults{IoCall::write, 0, {.error = ENOSPC}};
-    EXPECT_THAT(failure(queue.write(begin, span(bytes))),
-                ::testing::AllOf(HasSubstr("cannot write 32768 bytes at 0 of the swap file in " + folder_.path().string()),
-                                 HasSubstr("No space left on device"), HasSubstr("--resume")));
+    EXPECT_THAT(
+        failure(queue.write(begin, span(bytes))),
+        ::testing::AllOf(HasSubstr("cannot write 32768 bytes at 0 of the swap file in " + folder_.path().string()),
+                         HasSubstr("No space left on device"), HasSubstr("--resume")));
   }
   {
     const SwapFaults faults{IoCall::read, 0, {.error = EIO}};

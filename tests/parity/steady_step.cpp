@@ -99,7 +99,8 @@ Asked asked_by_steps(const SmallJob& small_job, const Arrangement& arrangement) 
     job.settle(world.size());
     CpuDevice device{arrangement.threads, job.device.capacity()}, host{arrangement.threads};
     const TokenFile tokens{job.data.train};
-    Assembly assembly{job, tokens.sha256(), world, {device, host}};
+    SwapDisk disk{job.offload};
+    Assembly assembly{job, tokens.sha256(), world, {device, host, disk}};
     const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
     const auto steps = [&](std::uint64_t last) {
       run_loop(assembly.trainer(), last, 0, world,

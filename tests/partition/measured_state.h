@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "partition/memory_plan.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/train/batches.h"
+#include "tests/partition/memory_plan.h"
 #include "tests/support/ranks.h"
 #include "tests/support/small_job.h"
 
@@ -27,7 +27,8 @@ inline MeasuredState measure_state(SmallRun& run, const SmallJob& small, std::si
     Job job{read_job(file, small.changes)};
     job.settle(world.size());
     CpuDevice device, host;
-    Assembly assembly{job, "", world, {device, host}};
+    SwapDisk disk{job.offload};
+    Assembly assembly{job, "", world, {device, host, disk}};
     const TokenFile tokens{job.data.train};
     const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
     for (std::uint64_t step = 0; step < 4; ++step) {

@@ -14,14 +14,17 @@ namespace {
 MpiSession* the_session = nullptr;
 
 class FailuresOfRank : public ::testing::EmptyTestEventListener {
+  void OnTestStart(const ::testing::TestInfo& test) override { test_ = str(test.test_suite_name(), ".", test.name()); }
+  void OnTestEnd(const ::testing::TestInfo&) override { test_ = "outside a test"; }
+  // GoogleTest holds its lock meanwhile: asking it which test this is would wait for ever.
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::cerr << str("[rank ", session().rank(), "/", session().size(), "] ",
-                     test != nullptr ? str(test->test_suite_name(), ".", test->name()) : "outside a test", " ",
+    std::cerr << str("[rank ", session().rank(), "/", session().size(), "] ", test_, " ",
                      result.file_name() != nullptr ? result.file_name() : "", ":", result.line_number(), "\n",
                      result.message(), "\n");
   }
+
+  std::string test_ = "outside a test";
 };
 
 }  // namespace

@@ -100,7 +100,8 @@ SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<
   CpuDevice device{threads, job.device.capacity()},
       host{threads, job.device.host_capacity(), Sharing::nothing, Tier::host};
   const TokenFile tokens{job.data.train};
-  Assembly assembly{job, tokens.sha256(), world, {device, host}};
+  SwapDisk disk{job.offload};
+  Assembly assembly{job, tokens.sha256(), world, {device, host, disk}};
   if (resumes) assembly.load_newest(job.directory());
   const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
   SmallRun::Last last;

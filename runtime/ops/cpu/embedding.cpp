@@ -1,6 +1,7 @@
 #include "runtime/ops/kernels/embedding.h"
 
 #include "runtime/ops/cpu/tiles.h"
+#include "runtime/ops/cpu/workspace.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 namespace {
@@ -23,6 +24,11 @@ void forward(Device& device, const EmbeddingForward& a) {
     __builtin_memcpy(a.y.data + i * row_bytes, a.table.data + static_cast<std::size_t>(a.tokens[i]) * row_bytes,
                      row_bytes);
   });
+}
+
+void positions(Device&, const Positions& a) {
+  for (std::size_t row = 0; row < a.rows; ++row)
+    for (std::size_t i = 0; i < a.sequence; ++i) a.numbers[row * a.sequence + i] = static_cast<std::int32_t>(i);
 }
 
 // For each token of the table, the places where it stands, in rising order: a linked list through `next`.
@@ -60,8 +66,7 @@ template <bool adds, class T> void gradient_row(const EmbeddingGradient& a, cons
 }
 
 void gradient(Device& device, const EmbeddingGradient& a) {
-  const Buffer scratch = device.allocate((a.vocabulary + a.count) * sizeof(std::int32_t), Category::workspace,
-                                         "embedding_gradient's lists of places");
+  const Buffer scratch = places_workspace(device, a.vocabulary, a.count);
   std::int32_t* lists = reinterpret_cast<std::int32_t*>(scratch.data());
   const Places places{lists, lists + a.vocabulary};
   places.find(a);
@@ -75,7 +80,7 @@ void gradient(Device& device, const EmbeddingGradient& a) {
 
 EmbeddingKernels embedding_kernels();
 EmbeddingKernels embedding_kernels() {
-  return {.first_outside = first_outside, .forward = forward, .gradient = gradient};
+  return {.first_outside = first_outside, .forward = forward, .positions = positions, .gradient = gradient};
 }
 
 }  // namespace tranche::ops::TRANCHE_PATH

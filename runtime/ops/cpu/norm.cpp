@@ -1,6 +1,7 @@
 #include "runtime/ops/kernels/norm.h"
 
 #include "runtime/ops/cpu/tiles.h"
+#include "runtime/ops/cpu/workspace.h"
 #include "runtime/ops/functors/norm.h"
 
 namespace tranche::ops::TRANCHE_PATH {
@@ -56,10 +57,9 @@ void rms_norm_input_gradient(Device& device, const NormInputGradient& a) {
 // of 64, then the blocks' sums one after another. Threads take blocks, then columns.
 template <bool adds, class T, class Term>
 void sum_rows(Device& device, std::size_t rows, std::size_t width, T* target, const Term& term) {
-  constexpr std::size_t block_rows = 64, strip = 256;
+  constexpr std::size_t strip = 256;
   const std::size_t blocks = (rows + block_rows - 1) / block_rows;
-  const Buffer scratch =
-      device.allocate(blocks * width * sizeof(float), Category::workspace, "sums over blocks of rows");
+  const Buffer scratch = row_sums_workspace(device, rows, width);
   float* partial = reinterpret_cast<float*>(scratch.data());
   in_pieces(device, rows, block_rows, [&](std::size_t first, std::size_t count) {
     float* sum = partial + first / block_rows * width;

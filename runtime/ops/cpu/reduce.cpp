@@ -19,6 +19,12 @@ void scale_and_sum_squares(Device& device, const ScaleAndSumSquares& a) {
   });
 }
 
+double add_in_order(Device&, const AddInOrder& a) {
+  double sum = a.sum;
+  for (std::size_t i = 0; i < a.count; ++i) sum += a.values[i];
+  return sum;
+}
+
 // All bits of the exponent are set in infinities and NaNs alone.
 TRANCHE_INLINE bool non_finite(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7F800000u) == 0x7F800000u; }
 TRANCHE_INLINE bool non_finite(bfloat16 x) { return (x.bits & 0x7F80u) == 0x7F80u; }
@@ -47,7 +53,9 @@ std::size_t first_non_finite(Device&, const FirstNonFinite& a) {
 
 ReduceKernels reduce_kernels();
 ReduceKernels reduce_kernels() {
-  return {.scale_and_sum_squares = scale_and_sum_squares, .first_non_finite = first_non_finite};
+  return {.scale_and_sum_squares = scale_and_sum_squares,
+          .add_in_order = add_in_order,
+          .first_non_finite = first_non_finite};
 }
 
 }  // namespace tranche::ops::TRANCHE_PATH

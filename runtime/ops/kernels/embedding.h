@@ -22,6 +22,10 @@ struct EmbeddingForward {
   Elements table, y;
   std::size_t count, width;
 };
+struct Positions {
+  std::int32_t* numbers;
+  std::size_t rows, sequence;
+};
 struct EmbeddingGradient {
   const std::int32_t* tokens;
   Elements dy;
@@ -32,6 +36,7 @@ struct EmbeddingGradient {
 struct EmbeddingKernels {
   std::size_t (*first_outside)(Device&, const FirstOutside&);
   void (*forward)(Device&, const EmbeddingForward&);
+  void (*positions)(Device&, const Positions&);
   void (*gradient)(Device&, const EmbeddingGradient&);
 };
 

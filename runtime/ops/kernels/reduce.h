@@ -12,8 +12,13 @@ namespace tranche::ops {
 struct ScaleAndSumSquares {
   float* gradient;
   float factor;
-  double* partials;  // in the host's memory
+  double* partials;
   std::size_t blocks;
+};
+struct AddInOrder {
+  double sum;
+  const double* values;
+  std::size_t count;
 };
 struct FirstNonFinite {
   Elements x;
@@ -22,6 +27,7 @@ struct FirstNonFinite {
 
 struct ReduceKernels {
   void (*scale_and_sum_squares)(Device&, const ScaleAndSumSquares&);
+  double (*add_in_order)(Device&, const AddInOrder&);
   std::size_t (*first_non_finite)(Device&, const FirstNonFinite&);  // size if there is none
 };
 

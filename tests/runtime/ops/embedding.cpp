@@ -58,6 +58,14 @@ TEST_P(Embedding, GivesTheSameBitsEverywhere) {
   });
 }
 
+TEST(Positions, CountWithinEachRow) {
+  CpuDevice device;
+  const Tensor numbers = blank(device, {2, 3}, DType::int32);
+  positions(numbers);
+  EXPECT_EQ(read(numbers), (Values{0, 1, 2, 0, 1, 2}));
+  EXPECT_THROW(positions(blank(device, {2, 3}, DType::float32)), Error);
+}
+
 TEST(EmbeddingTokens, OutsideTheTableAreNamed) {
   CpuDevice device;
   const Tensor table = random_tensor(device, {10, 4}, DType::float32, 1), y = blank(device, {3, 4}, DType::float32);

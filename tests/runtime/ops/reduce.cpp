@@ -56,6 +56,13 @@ TEST(ScaleAndSumSquares, RefusesPartsOfBlocks) {
   EXPECT_THROW(scale_and_sum_squares(blank(device, {2 * block}, DType::float32), 1, partials), Error);
 }
 
+TEST(AddInOrder, AddsOneAfterAnother) {
+  CpuDevice device;
+  const Values values{0x1p53, 1, -0x1p53};
+  EXPECT_EQ(add_in_order(device, 0, values), 0);  // 1 from the other end
+  EXPECT_EQ(add_in_order(device, 7, {}), 7);
+}
+
 TEST(ScaleAndSumSquares, GivesTheSameBitsEverywhere) {
   expect_same_bits_everywhere([](Device& on) {
     const Tensor gradient = random_tensor(on, {50 * block}, DType::float32, 1);

@@ -1,5 +1,6 @@
 // How many bytes a rank needs for parameters, gradients and optimizer state: arithmetic only. docs/numerics.md derives
-// it; tests/bench/memory_table compares it with what a run measures.
+// it; tests/bench/memory_table compares it with what a run measures. The planner does not use it (launcher/plan.h):
+// this is the independent check of the derivation.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "partition/memory_plan.h"
+#include "tests/partition/memory_plan.h"
 
 #include <algorithm>
 

@@ -1,0 +1,47 @@
+#include "runtime/ops/shape/table.h"
+
+#include "runtime/ops/cpu/workspace.h"
+
+namespace tranche::ops {
+namespace {
+
+template <class Arguments> void nothing(Device&, const Arguments&) {}
+void add_nothing(const Accumulate&) {}
+
+double keep_sum(Device&, const AddInOrder& a) { return a.sum; }
+std::size_t none_outside(Device&, const FirstOutside& a) { return a.count; }
+std::size_t none_non_finite(Device&, const FirstNonFinite& a) { return a.size; }
+
+void take_places(Device& device, const EmbeddingGradient& a) { places_workspace(device, a.vocabulary, a.count); }
+void take_row_sums(Device& device, const NormParameterGradients& a) { row_sums_workspace(device, a.rows, a.width); }
+
+}  // namespace
+
+const Kernels& shape_kernels() {
+  static const Kernels table{
+      .activation = {.forward = nothing, .gradient = nothing, .gated = nothing, .gated_gradient = nothing},
+      .attention = {.forward = nothing, .gradient = nothing, .rotary = nothing, .rotary_gradient = nothing},
+      .elementwise = {.add = nothing,
+                      .store = nothing,
+                      .convert = nothing,
+                      .scale = nothing,
+                      .accumulate = add_nothing,
+                      .dropout = nothing,
+                      .fill_normal = nothing,
+                      .fill_constant = nothing},
+      .embedding = {.first_outside = none_outside, .forward = nothing, .positions = nothing, .gradient = take_places},
+      .linear = {.forward = nothing, .input_gradient = nothing, .weight_gradient = nothing, .bias_gradient = nothing},
+      .loss = {.cross_entropy = nothing, .cross_entropy_gradient = nothing},
+      .norm = {.layer_norm = nothing,
+               .layer_norm_input_gradient = nothing,
+               .layer_norm_parameter_gradients = take_row_sums,
+               .rms_norm = nothing,
+               .rms_norm_input_gradient = nothing,
+               .rms_norm_parameter_gradient = take_row_sums},
+      .optimizer = {.adam = nothing, .sgd = nothing},
+      .reduce = {.scale_and_sum_squares = nothing, .add_in_order = keep_sum, .first_non_finite = none_non_finite},
+  };
+  return table;
+}
+
+}  // namespace tranche::ops

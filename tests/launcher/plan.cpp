@@ -1,0 +1,219 @@
+// The promise: the plan is what the run measures. Twelve jobs are planned and then run, with ranks as threads.
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <iostream>
+#include <mutex>
+
+#include "launcher/plan_text.h"
+#include "tests/launcher/planned.h"
+#include "tests/launcher/program.h"
+#include "tests/support/ranks.h"
+
+namespace tranche::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr std::size_t one_host = 1024;
+
+struct Case {
+  Architecture architecture;
+  Numbers numbers;
+  std::size_t ranks, stage;
+  bool recompute = false;
+  std::vector<std::string> more{};
+  Tier offload = Tier::device;
+};
+
+std::string name_of(const Case& c) {
+  const char* numbers[] = {"float32", "bfloat16", "float16"};
+  std::string name =
+      str(c.architecture == Architecture::gpt2 ? "gpt2" : "llama", "_", numbers[static_cast<int>(c.numbers)], "_ranks",
+          c.ranks, "_stage", c.stage, c.recompute ? "_recomputed" : "",
+          c.offload == Tier::device ? "" : str("_to_", tranche::name_of(c.offload)));
+  for (const std::string& each : c.more) name += "_" + each.substr(each.rfind('.') + 1);
+  std::ranges::replace_if(
+      name, [](unsigned char letter) { return std::isalnum(letter) == 0; }, '_');
+  return name;
+}
+
+std::vector<std::string> changes_of(const Case& c) {
+  const bool gpt2 = c.architecture == Architecture::gpt2;
+  std::vector<std::string> changes{gpt2 ? "model.n_layer=4" : "model.num_hidden_layers=4",
+                                   gpt2 ? "model.n_embd=64" : "model.hidden_size=64",
+                                   str("zero_optimization.stage=", c.stage)};
+  if (c.recompute) changes.emplace_back("activation_checkpointing.enabled=true");
+  if (c.numbers == Numbers::float16) changes.emplace_back("fp16.initial_scale_power=8");  // no step is skipped
+  changes.insert(changes.end(), c.more.begin(), c.more.end());
+  return changes;
+}
+
+class PlanOfAJob : public ::testing::TestWithParam<Case> {
+ protected:
+  // docs/planner.md has these lines.
+  static void TearDownTestSuite() {
+    std::cout << "| job |";
+    for (std::size_t c = 0; c < category_count; ++c)
+      std::cout << " " << tranche::name_of(static_cast<Category>(c)) << " |";
+    std::cout << " total | collectives | bytes sent |\n|---|";
+    for (std::size_t c = 0; c < category_count + 3; ++c) std::cout << "---|";
+    std::cout << "\n" << lines_;
+    lines_.clear();
+  }
+  static void note(const Case& c, const Plan& planned, const Plan& measured) {
+    const auto cell = [](std::size_t plan, std::size_t run) {
+      return plan == run ? str(" ", plan, " |") : str(" ", plan, " (ran: ", run, ") |");
+    };
+    const auto sum = [](const TrafficByOp& traffic) {
+      Traffic all;
+      for (const auto& [op, each] : traffic) all = {all.count + each.count, all.bytes + each.bytes};
+      return all;
+    };
+    lines_ += "| " + name_of(c) + " |";
+    for (std::size_t i = 0; i < category_count; ++i)
+      lines_ += cell(planned.device().peaks[i], measured.device().peaks[i]);
+    const Traffic plan = sum(planned.traffic), run = sum(measured.traffic);
+    lines_ += cell(planned.device().peak, measured.device().peak) + cell(plan.count, run.count) +
+              cell(plan.bytes, run.bytes) + "\n";
+  }
+
+  static inline std::string lines_;
+};
+
+TEST_P(PlanOfAJob, IsWhatItsRunMeasures) {
+  const Case c = GetParam();
+  SmallRun run;
+  const std::filesystem::path file =
+      run.write_job({.numbers = c.numbers, .architecture = c.architecture, .micro_batches = 8}, "planned");
+  std::vector<std::string> changes = changes_of(c);
+  const std::string offload = "zero_optimization.offload_optimizer.";
+  if (c.offload != Tier::device) changes.push_back(offload + (c.offload == Tier::disk ? "device=nvme" : "device=cpu"));
+  if (c.offload == Tier::disk) changes.push_back(str(offload, "nvme_path=", (run.folder() / "swap").string()));
+  Job job{read_job(file, changes)};
+  job.settle(c.ranks);
+  const Plan planned = make_plan(job, one_host);
+  EXPECT_GE(planned.steps, 2u);
+  std::mutex mutex;
+  on_ranks(c.ranks, [&](Communicator& world) {
+    CpuDevice device, host{1, Device::unlimited, Sharing::nothing, Tier::host};
+    SwapDisk disk{job.offload};
+    const Plan measured = measure(job, planned.steps + 1, world, {device, host, disk});
+    const std::lock_guard lock{mutex};
+    if (world.rank() == 0) note(c, planned, measured);
+    EXPECT_EQ(text_of(planned.memories), text_of(measured.memories)) << "rank " << world.rank();
+    EXPECT_EQ(text_of(planned.traffic), text_of(measured.traffic)) << "rank " << world.rank();
+  });
+}
+
+constexpr auto gpt2 = Architecture::gpt2, llama = Architecture::llama;
+constexpr auto float32 = Numbers::float32, bfloat16 = Numbers::bfloat16, float16 = Numbers::float16;
+
+INSTANTIATE_TEST_SUITE_P(Twelve, PlanOfAJob,
+                         ::testing::Values(Case{gpt2, float32, 1, 0}, Case{llama, bfloat16, 1, 0, true, {}, Tier::disk},
+                                           Case{gpt2, bfloat16, 2, 0}, Case{llama, float32, 4, 0, true},
+                                           Case{gpt2, bfloat16, 4, 1, false, {}, Tier::host},
+                                           Case{llama, float16, 2, 1}, Case{gpt2, float32, 2, 2, true},
+                                           Case{llama, bfloat16, 4, 2, false, {}, Tier::disk},
+                                           Case{gpt2, bfloat16, 4, 3},
+                                           Case{llama, bfloat16, 2, 3, true, {}, Tier::host},
+                                           Case{gpt2, float16, 2, 3, true, {}, Tier::disk},
+                                           Case{llama, float32, 4, 3, false, {}, Tier::host}),
+                         [](const auto& param) { return name_of(param.param); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Others, PlanOfAJob,
+    ::testing::Values(Case{gpt2, bfloat16, 2, 3, false, {"zero_optimization.overlap_comm=false"}},
+                      Case{llama, bfloat16, 2, 2, false, {"zero_optimization.overlap_comm=true"}},
+                      Case{gpt2, bfloat16, 4, 3, false, {"zero_optimization.stage3_prefetch_bucket_size=9000"}},
+                      Case{gpt2, bfloat16, 2, 1, false, {"reduction_block=2"}},
+                      Case{llama, bfloat16, 2, 3, false, {"model.tie_word_embeddings=false"}},
+                      Case{gpt2, bfloat16, 1, 0, false, {"zero_optimization.offload_optimizer.ratio=0.5"}, Tier::host},
+                      Case{gpt2, float32, 2, 0, false, {"optimizer.type=SGD", "optimizer.params={\"lr\": 0.01}"}}),
+    [](const auto& param) { return name_of(param.param); });
+
+// Llama 2 7B.
+constexpr const char* seven_billion = R"({
+  "model": {"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+            "hidden_size": 4096, "intermediate_size": 11008, "max_position_embeddings": 4096, "vocab_size": 32000,
+            "tie_word_embeddings": false},
+  "data": {"train": "nowhere.h5", "sequence_length": 4096},
+  "steps": 10, "train_batch_size": 64, "train_micro_batch_size_per_gpu": 1, "bf16": {"enabled": true},
+  "optimizer": {"type": "AdamW", "params": {"lr": 1e-4}}, "zero_optimization": {"stage": 3}
+})";
+
+std::size_t most_resident_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
+
+TEST(APlan, OfSevenBillionParametersTakesNoMemory) {
+  const TemporaryFolder folder;
+  Job job{read_job(folder.write("job.json", seven_billion), {})};
+  job.settle(8);
+  const std::size_t before = most_resident_bytes();
+  const Plan plan = make_plan(job, one_host);
+  EXPECT_LT(most_resident_bytes() - before, std::size_t{64} << 20);
+  // 12 of 16 bytes for each parameter, divided by eight ranks.
+  const double optimizer = static_cast<double>(plan.device().peaks[static_cast<std::size_t>(Category::optimizer)]);
+  EXPECT_NEAR(optimizer, 6738415616.0 * 12 / 8, 0.001 * optimizer);
+}
+
+TEST(APlan, OfAJobThatDoesNotFitSaysWhatDoes) {
+  const TemporaryFolder folder;
+  Job job{read_job(folder.write("job.json", seven_billion), {"device.memory=80GiB"})};
+  job.settle(1);
+  EXPECT_FALSE(make_plan(job, one_host).fits());
+  const std::vector<Remedy> remedies = find_remedies(job, one_host);
+  ASSERT_FALSE(remedies.empty());
+  for (const Remedy& remedy : remedies) {
+    std::vector<std::string> overrides = remedy.overrides;
+    overrides.emplace_back("device.memory=80GiB");
+    Job changed{read_job(folder.path() / "job.json", overrides)};
+    changed.settle(remedy.ranks);
+    const Plan plan = make_plan(changed, one_host);
+    EXPECT_TRUE(plan.fits()) << remedy_lines({&remedy, 1}, job.device.capacity());
+    EXPECT_EQ(plan.device().peak, remedy.peak);
+  }
+}
+
+class PlanCommand : public Program {};
+
+TEST_F(PlanCommand, PrintsEveryCategoryAndCollectiveForEachNumberOfRanks) {
+  write_job();
+  const Result result = run("plan job.json --ranks 1,2 --set zero_optimization.stage=3");
+  EXPECT_EQ(result.exit, 0) << result.errors;
+  for (std::size_t c = 0; c < category_count; ++c)
+    EXPECT_THAT(result.output, HasSubstr(tranche::name_of(static_cast<Category>(c))));
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("\n  1      device"), HasSubstr("\n  2      device"), HasSubstr("\n  2      all_gather"),
+                    HasSubstr("\n  2      exchange"), Not(HasSubstr("fit"))));
+  EXPECT_EQ(files(), 1u) << "a plan writes nothing";
+}
+
+TEST_F(PlanCommand, SaysWhatFitsAndEndsAsOutOfMemory) {
+  write_job();
+  const Result whole = run("plan job.json --device-memory 10MiB");
+  EXPECT_EQ(whole.exit, 0);
+  EXPECT_THAT(whole.output, AllOf(HasSubstr("  fits in 10.00 MiB\n"), Not(HasSubstr("What fits"))));
+  const Result result = run("plan job.json --device-memory 600KiB --ranks 2");
+  EXPECT_EQ(result.exit, 6);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("  exceeds 600.00 KiB\n"), HasSubstr("What fits in 600.00 KiB:\n  2 ranks --set "
+                                                                   "zero_optimization.stage=")));
+  const Result nothing = run("plan job.json --device-memory 20KiB");
+  EXPECT_EQ(nothing.exit, 6);
+  EXPECT_THAT(nothing.output, HasSubstr("Neither higher stages nor recomputation nor more ranks"));
+}
+
+TEST_F(PlanCommand, RefusesRanksThatTheBatchCannotBeDealtOutTo) {
+  write_job();
+  EXPECT_EQ(run("plan job.json --ranks 3").exit, 3);
+  EXPECT_EQ(run("plan job.json --ranks 0").exit, 2);
+}
+
+}  // namespace
+}  // namespace tranche::testing
