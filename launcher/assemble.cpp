@@ -20,11 +20,14 @@ std::unique_ptr<ParameterStore> make_store(const Job& job, Communicator& world, 
 }
 
 std::unique_ptr<OptimizerPlacement> make_placement(const Job& job, const Memory& memory) {
+  const Precision precision = job.amp.precision();
+  const DType gradients =
+      job.train.reduction_block > 1 ? DType::float32 : precision.working;  // a block's sum, or its own
   if (job.offload.optimizer == Tier::disk)
-    return std::make_unique<DiskPlacement>(job.offload, job.amp.precision(), memory.device, memory.host, memory.disk);
+    return std::make_unique<DiskPlacement>(job.offload, precision, gradients, memory.device, memory.host, memory.disk);
   if (job.offload.optimizer == Tier::host)
-    return std::make_unique<HostPlacement>(job.offload, job.amp.precision(), memory.device, memory.host);
-  return std::make_unique<ResidentPlacement>(job.amp.precision());
+    return std::make_unique<HostPlacement>(job.offload, precision, gradients, memory.device, memory.host);
+  return std::make_unique<ResidentPlacement>(precision);
 }
 
 std::unique_ptr<GradientSync> make_sync(const Job& job, SumPlacement& sums, Communicator& world) {

@@ -7,13 +7,14 @@
 
 namespace tranche {
 
-DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host, Disk& disk)
+DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, DType gradients, Device& device,
+                             Device& host, Disk& disk)
     : config_(config),
       precision_(precision),
       host_(host),
       disk_(disk),
       slots_(config.buffer_count),
-      sums_(device, host, [](const Unit&) { return true; }),
+      sums_(device, host, gradients, [](const Unit&) { return true; }),
       copies_(device.copy_stream()) {}
 
 // After a failure transfers may be under way, which use the slots.

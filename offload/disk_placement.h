@@ -15,9 +15,10 @@ namespace tranche {
 
 class DiskPlacement : public OptimizerPlacement {
  public:
-  // device: the one that computes, which holds the working copies. They must outlive the object. Its calls throw
-  // Exit::storage for what the disk does.
-  DiskPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host, Disk& disk);
+  // gradients: the dtype of what is summed. device: the one that computes, which holds the working copies. They must
+  // outlive the object. Its calls throw Exit::storage for what the disk does.
+  DiskPlacement(const OffloadConfig& config, Precision precision, DType gradients, Device& device, Device& host,
+                Disk& disk);
 
   ~DiskPlacement() override;
 

@@ -7,14 +7,15 @@
 
 namespace tranche {
 
-HostPlacement::HostPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host)
+HostPlacement::HostPlacement(const OffloadConfig& config, Precision precision, DType gradients, Device& device,
+                             Device& host)
     : config_(config),
       precision_(precision),
       device_(device),
       host_(host),
       departing_(config.buffer_count),
       copies_(device.copy_stream()),
-      sums_(device, host, [this](const Unit& unit) { return on_host(unit.index()); }) {}
+      sums_(device, host, gradients, [this](const Unit& unit) { return on_host(unit.index()); }) {}
 
 void HostPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   owned_ = &owned;

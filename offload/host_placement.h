@@ -13,8 +13,9 @@ namespace tranche {
 
 class HostPlacement : public OptimizerPlacement {
  public:
-  // device: the one that computes, which holds the working copies. Both must outlive the object.
-  HostPlacement(const OffloadConfig& config, Precision precision, Device& device, Device& host);
+  // gradients: the dtype of what is summed. device: the one that computes, which holds the working copies. Both must
+  // outlive the object.
+  HostPlacement(const OffloadConfig& config, Precision precision, DType gradients, Device& device, Device& host);
 
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string& name) override;

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t piece = std::size_t{1} << 20;  // elements: 4 MiB of float32
 }
 
-HostSums::HostSums(Device& device, Device& host, OnHost on_host)
+HostSums::HostSums(Device& device, Device& host, DType dtype, OnHost on_host)
     : host_(host), on_host_(std::move(on_host)), copies_(device.copy_stream()), adds_(std::make_unique<WorkQueue>()) {}
 
 HostSums::~HostSums() { adds_.reset(); }
@@ -18,9 +18,8 @@ Device& HostSums::home(const Unit& unit, Device& computes) { return on_host_(uni
 
 void HostSums::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {
   if (&sum.device() != &host_) return SumPlacement::add(from, dtype, sum);
-  if (!arriving_[0] || arriving_[0].dtype() != dtype)
-    for (Tensor& half : arriving_)
-      half = Tensor::empty(host_, "arriving gradient", Category::communication, {1, piece}, dtype);
+  check(dtype == arriving_[0].dtype(), "a gradient of ", name_of(dtype), " where ", name_of(arriving_[0].dtype()),
+        " was to come");
   const auto count_at = [&](std::size_t first) { return std::min(piece, sum.size() - first); };
   const auto bring = [&](std::size_t first, const Tensor& to) {
     const std::size_t bytes = count_at(first) * bytes_of(dtype);

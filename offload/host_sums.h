@@ -15,8 +15,8 @@ class HostSums : public SumPlacement {
   // Whether a unit's sum lies on `host`; else it stays on the device that computes.
   using OnHost = std::function<bool(const Unit&)>;
 
-  // device: the one that computes. Both must outlive the object.
-  HostSums(Device& device, Device& host, OnHost on_host);
+  // device: the one that computes. Both must outlive the object. dtype: of what will be added.
+  HostSums(Device& device, Device& host, DType dtype, OnHost on_host);
   ~HostSums() override;
 
   Device& home(const Unit& unit, Device& computes) override;
