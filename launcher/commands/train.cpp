@@ -11,6 +11,7 @@
 #include "launcher/session.h"
 #include "launcher/stop.h"
 #include "runtime/base/log.h"
+#include "runtime/ops/instruction_path.h"
 #include "runtime/train/batches.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/metrics.h"
@@ -116,7 +117,8 @@ Exit train(const Options& options, Session& session) {
     log::info(str(job.model_config.type, " of ",
                   count_text(static_cast<double>(assembly.replica().model().parameters())), " parameters, ZeRO stage ",
                   job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks", " of ",
-                  device->pool().threads(), " threads, ", job.batch.deal.micro_batches, " micro-batches a step"));
+                  device->pool().threads(), " threads, ", ops::name_of(ops::instruction_path()), " instructions, ",
+                  job.batch.deal.micro_batches, " micro-batches a step"));
   }
   if (trainer.steps() >= job.train.steps)
     log::info(str("nothing to do: ", trainer.steps(), " steps are done, and \"steps\" is ", job.train.steps));
