@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "runtime/base/trace.h"
 #include "runtime/ops/optimizer.h"
 
 namespace tranche {
@@ -28,8 +29,10 @@ class Adam : public Optimizer {
                              .correction1 = correction(betas.beta1),
                              .correction2 = correction(betas.beta2),
                              .decoupled = options_.decoupled};
-    for (std::size_t u = 0; u < owned.size(); ++u)
+    for (std::size_t u = 0; u < owned.size(); ++u) {
+      const trace::Span span{trace::Kind::optimizer, "update", owned[u].unit->name()};
       ops::adam(step, owned[u].master, state(0, u), state(1, u), gradients[u], owned[u].working);
+    }
   }
 
  private:
@@ -50,8 +53,10 @@ class Sgd : public Optimizer {
                             .weight_decay = static_cast<float>(options_.weight_decay),
                             .nesterov = options_.nesterov,
                             .first = updates == 0};
-    for (std::size_t u = 0; u < owned.size(); ++u)
+    for (std::size_t u = 0; u < owned.size(); ++u) {
+      const trace::Span span{trace::Kind::optimizer, "update", owned[u].unit->name()};
       ops::sgd(step, owned[u].master, options_.momentum == 0 ? Tensor{} : state(0, u), gradients[u], owned[u].working);
+    }
   }
 
  private:
