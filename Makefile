@@ -2,6 +2,9 @@
 # DEPS=no leaves that out.
 JOBS ?= $(shell nproc)
 FAST := 'slow|bench'
+# mpirun as root, on fewer cores than ranks, and beside other programs.
+mpirun = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+         OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none mpirun
 deps = $(if $(filter no,$(DEPS)),@true,@bash .ci/deps)
 
 .PHONY: deps build demo test bench memory format lint sanitize
@@ -27,12 +30,14 @@ test:
 	cmake --build --preset release --parallel $(JOBS)
 	ctest --preset release --parallel $(JOBS) --label-exclude $(FAST)
 
-# What the kernels reach of this machine's ceilings. docs/performance.md has the commands that take longer.
+# What kernels and collectives reach of this machine's ceilings, measured beside them. docs/performance.md has the
+# commands that take longer.
 bench:
 	$(deps) build bench
 	cmake --preset release
-	cmake --build --preset release --parallel $(JOBS) --target tranche ceilings kernels
+	cmake --build --preset release --parallel $(JOBS) --target tranche ceilings kernels bench_collectives
 	@build/release/tests/bench/kernels
+	@$(mpirun) -np 2 build/release/tests/bench/bench_collectives
 
 # Bytes on each rank at every stage: derived, planned, measured.
 memory:

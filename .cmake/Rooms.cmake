@@ -20,11 +20,12 @@ function(tranche_room name)
 endfunction()
 
 # tranche_test(NAME SOURCES file... [LINK library...] [LABELS label...] [TIMEOUT seconds] [PROCESSORS n]
-#              [SANITIZED_SHARE n])
+#              [SANITIZED_SHARE n] [ON_EVERY_PATH])
 # One GoogleTest program, one ctest entry; under a sanitizer every n-th of its tests. Rooms are given as room names, other
-# libraries as targets.
+# libraries as targets. ON_EVERY_PATH: an entry for each instruction path (runtime/ops/instruction_path.h), skipped where
+# the machine lacks it.
 function(tranche_test name)
-  cmake_parse_arguments(TEST "" "TIMEOUT;PROCESSORS;SANITIZED_SHARE" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "ON_EVERY_PATH" "TIMEOUT;PROCESSORS;SANITIZED_SHARE" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 60)
   endif()
@@ -37,10 +38,6 @@ function(tranche_test name)
   if(TRANCHE_SANITIZE)
     math(EXPR TEST_TIMEOUT "${TEST_TIMEOUT} * 5")
   endif()
-  add_executable(${name} ${TEST_SOURCES})
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)   # compiled often, run once
-  target_link_libraries(${name} PRIVATE ${TEST_LINK} tranche_test_support GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set(environment "${TRANCHE_TEST_ENVIRONMENT}")
   if("mpi" IN_LIST TEST_LABELS)
     set(environment "${TRANCHE_MPI_TEST_ENVIRONMENT}")
@@ -48,6 +45,23 @@ function(tranche_test name)
   if(TRANCHE_SANITIZE AND TEST_SANITIZED_SHARE)
     list(APPEND environment "GTEST_TOTAL_SHARDS=${TEST_SANITIZED_SHARE}" "GTEST_SHARD_INDEX=0")
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} PROCESSORS ${TEST_PROCESSORS} LABELS "${TEST_LABELS}"
-                       ENVIRONMENT "${environment}")
+  add_executable(${name} ${TEST_SOURCES})
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)   # compiled often, run once
+  target_link_libraries(${name} PRIVATE ${TEST_LINK} tranche_test_support GTest::gmock GTest::gtest_main)
+  set(entry ${name})
+  set(paths one)
+  if(TEST_ON_EVERY_PATH)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/on_every_path.cpp)
+    set(paths plain avx2 avx512 avx512_bf16)
+  endif()
+  foreach(path ${paths})
+    set(on_path "${environment}")
+    if(TEST_ON_EVERY_PATH)
+      set(entry ${name}.${path})
+      list(APPEND on_path "TRANCHE_INSTRUCTIONS=${path}")
+    endif()
+    add_test(NAME ${entry} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${entry} PROPERTIES TIMEOUT ${TEST_TIMEOUT} PROCESSORS ${TEST_PROCESSORS} LABELS "${TEST_LABELS}"
+                         ENVIRONMENT "${on_path}" SKIP_RETURN_CODE 77)
+  endforeach()
 endfunction()

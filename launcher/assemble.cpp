@@ -6,6 +6,7 @@
 #include "partition/canonical_sync.h"
 #include "partition/partitioned_store.h"
 #include "runtime/base/log.h"
+#include "runtime/base/trace.h"
 #include "runtime/ops/instruction_path.h"
 #include "runtime/ops/reduce.h"
 
@@ -131,6 +132,7 @@ checkpoint::JobState Assembly::job_state() const {
 
 void Assembly::save() {
   const Doing frame{[&] { return str("saving step ", trainer_->steps()); }};
+  const trace::Span span{trace::Kind::disk, "save a checkpoint"};
   const checkpoint::Peers peers = replica_.peers();
   checkpoint::save(job_.directory(), trainer_->steps(), checkpoint::written_by(replica_.held(), peers.rank, peers.size),
                    job_state(), peers, job_.checkpoint.keep);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "offload/pieces.h"
+#include "runtime/base/trace.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {
@@ -90,7 +91,10 @@ void DiskPlacement::stream(const Pass& pass, const Shards& gradients, const Work
     if (i < ahead) continue;
     const Piece& piece = pieces_[i - ahead];
     Slot& slot = slot_of(i - ahead);
-    for (const Event& read : slot.reads) read.wait();
+    {
+      const trace::Span span{trace::Kind::wait, "wait for the disk"};
+      for (const Event& read : slot.reads) read.wait();
+    }
     work(at_hand(piece, slot, gradients));
     depart(pass, piece, slot);
   }
@@ -118,7 +122,10 @@ void DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
 
 StatePiece DiskPlacement::at_hand(const Piece& piece, const Slot& slot, const Shards& gradients) const {
   const Shape part{1, piece.count};
-  StatePiece at{.unit = piece.unit, .first = piece.first, .master = slot.kinds[0].view(0, part)};
+  StatePiece at{.name = (*owned_)[piece.unit].unit->name(),
+                .unit = piece.unit,
+                .first = piece.first,
+                .master = slot.kinds[0].view(0, part)};
   for (std::size_t kind = 1; kind < slot.kinds.size(); ++kind) at.moments.push_back(slot.kinds[kind].view(0, part));
   if (!gradients.empty()) at.gradient = gradients[piece.unit].view(piece.first, part);
   if (precision_.keeps_master()) at.rounded = slot.rounded.view(0, part);

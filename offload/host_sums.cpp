@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/trace.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {
@@ -10,7 +11,10 @@ constexpr std::size_t piece = std::size_t{1} << 20;  // elements: 4 MiB of float
 }
 
 HostSums::HostSums(Device& device, Device& host, DType dtype, OnHost on_host)
-    : host_(host), on_host_(std::move(on_host)), copies_(device.copy_stream()), adds_(std::make_unique<WorkQueue>()) {}
+    : host_(host),
+      on_host_(std::move(on_host)),
+      copies_(device.copy_stream()),
+      adds_(std::make_unique<WorkQueue>("host sums")) {}
 
 HostSums::~HostSums() { adds_.reset(); }
 
@@ -18,6 +22,7 @@ Device& HostSums::home(const Unit& unit, Device& computes) { return on_host_(uni
 
 void HostSums::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {
   if (&sum.device() != &host_) return SumPlacement::add(from, dtype, sum);
+  const trace::Span span{trace::Kind::copy, "add on the host", sum.name(), from.size()};
   check(dtype == arriving_[0].dtype(), "a gradient of ", name_of(dtype), " where ", name_of(arriving_[0].dtype()),
         " was to come");
   const auto count_at = [&](std::size_t first) { return std::min(piece, sum.size() - first); };

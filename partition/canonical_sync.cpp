@@ -1,6 +1,7 @@
 #include "partition/canonical_sync.h"
 
 #include "partition/shard_plan.h"
+#include "runtime/base/trace.h"
 
 namespace tranche {
 
@@ -49,6 +50,8 @@ void CanonicalSync::add_at_owners(const Unit& unit, Tensor gradient) {
 }
 
 void CanonicalSync::wait() {
+  if (!in_flight_) return;
+  const trace::Span span{trace::Kind::wait, "wait for the reduction of", in_flight_.name()};
   done_.wait();
   in_flight_ = {};
 }

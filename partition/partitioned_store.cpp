@@ -1,6 +1,7 @@
 #include "partition/partitioned_store.h"
 
 #include "partition/shard_plan.h"
+#include "runtime/base/trace.h"
 
 namespace tranche {
 
@@ -46,6 +47,7 @@ void PartitionedStore::publish() {
   for (const Owned& each : owned_)
     arrivals.push_back(world_.all_gather(slice_of(*each.unit).byte_span(), each.unit->values().byte_span(),
                                          "publish " + each.unit->name()));
+  const trace::Span span{trace::Kind::wait, "wait for the gathers of new values"};
   for (const Event& arrival : arrivals) arrival.wait();
 }
 
@@ -66,6 +68,7 @@ void PartitionedStore::gather(Unit& unit) {
   if (gathered.state == Gathered::State::released) start(unit);
   gathered.state = Gathered::State::here;
   run_ahead();
+  const trace::Span span{trace::Kind::wait, "wait for the gather of", unit.name()};
   gathered.arrival.wait();
 }
 

@@ -10,8 +10,11 @@
 #include "launcher/progress.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
+#include "launcher/step_trace.h"
 #include "launcher/stop.h"
 #include "runtime/base/log.h"
+#include "runtime/base/trace.h"
+#include "runtime/ops/instruction_path.h"
 #include "runtime/train/batches.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/metrics.h"
@@ -21,6 +24,7 @@ namespace {
 
 struct Options {
   JobOptions job;
+  TraceOptions trace;
   bool resume = false;
 };
 
@@ -31,7 +35,8 @@ struct Start {
   bool resumes = false;
 };
 
-void read_start(const Options& options, std::size_t ranks, Start& start) {
+void read_start(const Options& options, std::size_t rank, std::size_t ranks, Start& start) {
+  options.trace.check(rank);
   start.job = std::make_unique<Job>(read_job(options.job.file, options.job.overrides));
   const std::filesystem::path directory = start.job->directory();
   const checkpoint::Newest newest = checkpoint::find_newest_complete(directory);
@@ -98,7 +103,7 @@ class Teller {
 
 Exit train(const Options& options, Session& session) {
   Start start;
-  together(session.control(), "job", [&] { read_start(options, session.ranks(), start); });
+  together(session.control(), "job", [&] { read_start(options, session.rank(), session.ranks(), start); });
   const Job& job = *start.job;
   check_same_job(job, session.control());
   for (const std::string& line : job.without_effect()) log::info(line);
@@ -112,6 +117,8 @@ Exit train(const Options& options, Session& session) {
   Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}};
   if (start.resumes) assembly.load_newest(job.directory());
   Trainer& trainer = assembly.trainer();
+  trace::name_thread("compute");
+  StepTrace trace{options.trace, trainer.steps(), session.control()};
   const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};
 
   const bool speaks = session.rank() == 0;
@@ -121,18 +128,24 @@ Exit train(const Options& options, Session& session) {
     log::info(str(job.model_config.type, " of ",
                   count_text(static_cast<double>(assembly.replica().model().parameters())), " parameters, ZeRO stage ",
                   job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks", " of ",
-                  device->pool().threads(), " threads, ", job.batch.deal.micro_batches, " micro-batches a step"));
+                  device->pool().threads(), " threads, ", ops::name_of(ops::instruction_path()), " instructions, ",
+                  job.batch.deal.micro_batches, " micro-batches a step"));
   }
   if (trainer.steps() >= job.train.steps)
     log::info(str("nothing to do: ", trainer.steps(), " steps are done, and \"steps\" is ", job.train.steps));
   const LoopEnd end = run_loop(trainer, job.train.steps, job.checkpoint.every, *world,
-                               {.batch = [&](std::uint64_t step) { return reader.read(step, session.rank()); },
+                               {.batch =
+                                    [&](std::uint64_t step) {
+                                      trace.before_step(step);
+                                      return reader.read(step, session.rank());
+                                    },
                                 .report =
                                     [&](const StepReport& report, double seconds) {
                                       if (teller) teller->tell(report, seconds);
                                     },
                                 .save = [&] { assembly.save(); },
                                 .stop = stop_requested});
+  trace.finish();
   if (teller) teller->clear();
   if (end == LoopEnd::finished) return Exit::success;
   log::info(str("stopped after step ", trainer.steps(), ", which is saved: go on with --resume"));
@@ -151,6 +164,7 @@ void add_train(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Train the model of a job file");
   options->job.add(*command);
+  options->trace.add(*command);
   command->add_flag(
       "--resume", options->resume,
       "go on from the newest complete checkpoint in checkpoint.directory; from the start if there is none");

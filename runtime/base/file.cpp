@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/base/error.h"
+#include "runtime/base/trace.h"
 
 namespace tranche {
 namespace {
@@ -91,6 +92,7 @@ File::~File() {
 }
 
 void File::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+  const trace::Span span{trace::Kind::disk, "write", path_.native(), bytes.size()};
   constexpr std::size_t large = std::size_t{1} << 20;
   const std::size_t whole = bytes.size();
   const std::uint64_t first = offset;
@@ -121,6 +123,7 @@ void File::pass_on(std::uint64_t offset, std::size_t size) {
 }
 
 void File::read(std::uint64_t offset, std::span<std::byte> bytes) const {
+  const trace::Span span{trace::Kind::disk, "read", path_.native(), bytes.size()};
   while (!bytes.empty()) {
     const ssize_t got = through_hook(IoCall::read, path_, bytes.size(), [&](std::size_t count) {
       return retried([&] { return ::pread(descriptor_, bytes.data(), count, static_cast<off_t>(offset)); });
@@ -147,6 +150,7 @@ void File::truncate(std::uint64_t size) {
 }
 
 void File::sync() {
+  const trace::Span span{trace::Kind::disk, "sync", path_.native()};
   if (through_hook(IoCall::sync, path_, 0, [&](std::size_t) { return ::fsync(descriptor_); }) != 0)
     fail_with_errno("make durable (fsync)", path_);
 }

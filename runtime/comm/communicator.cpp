@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/base/error.h"
+#include "runtime/base/trace.h"
 
 namespace tranche {
 
@@ -29,6 +30,7 @@ Event Communicator::broadcast(std::span<std::byte> data, std::size_t root, std::
 // Short rows, which nearly all are, travel with their lengths in one collective; longer ones follow in a second.
 std::vector<std::vector<std::byte>> Communicator::gather_rows(std::string_view op, std::span<const std::byte> mine,
                                                               const std::string& label) {
+  const trace::Span span{trace::Kind::wait, "wait for all:", label};
   struct Head {
     std::uint64_t bytes = 0;
     std::byte begin[120] = {};

@@ -11,6 +11,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/base/trace.h"
 #include "runtime/comm/mpi_messages.h"
 
 namespace tranche {
@@ -137,10 +138,12 @@ void HostTeam::begin(const CollectiveCall& call, const Posting& mine) {
   if (const std::byte* data = mine.copy_ ? mine.copy_.data() : mine.bytes_.data();
       device_.memory_file()->holds({data, mine.bytes_.size()}))
     what = static_cast<std::uint64_t>(data - device_.memory_file()->data());
-  if (mine.copy_)
+  if (mine.copy_) {
+    const trace::Span span{trace::Kind::copy, "copy for peers", {}, mine.bytes_.size()};
     std::ranges::copy(mine.bytes_, mine.copy_.data());
-  else if (what == in_control)  // nobody reads there any more: the meeting before has ended
+  } else if (what == in_control) {  // nobody reads there any more: the meeting before has ended
     std::ranges::copy(mine.bytes_, small_row_of(place_).begin());
+  }
   meeting_->begin(call, what);
 }
 

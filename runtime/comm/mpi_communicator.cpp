@@ -5,11 +5,16 @@
 #include <exception>
 
 #include "runtime/base/error.h"
+#include "runtime/base/trace.h"
 #include "runtime/comm/desync.h"
 #include "runtime/comm/mpi_messages.h"
 
 namespace tranche {
 namespace {
+
+trace::Kind kind_of(const CollectiveCall& call) {
+  return std::string_view{call.op} == "exchange" ? trace::Kind::reduce : trace::Kind::gather;
+}
 
 void copy(std::span<const std::byte> from, std::byte* to) {
   if (!from.empty() && from.data() != to) std::memcpy(to, from.data(), from.size());
@@ -41,7 +46,7 @@ MpiCommunicator::MpiCommunicator(std::size_t rank, std::size_t size, Device& dev
   succeed(MPI_Comm_dup(MPI_COMM_WORLD, &world_), "MPI_Comm_dup");
   succeed(MPI_Comm_set_errhandler(world_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   if (options.shared_memory) host_ = join_host(world_, rank, device, options);
-  queue_ = std::make_unique<WorkQueue>();
+  queue_ = std::make_unique<WorkQueue>("collectives");
 }
 
 MpiCommunicator::~MpiCommunicator() {
@@ -130,15 +135,17 @@ Event MpiCommunicator::issue(const CollectiveCall& call, std::string label, std:
   const auto mine = host_ ? std::make_shared<const HostTeam::Posting>(host_->bring(posts, label)) : nullptr;
   return queue_->run([this, call, label = std::move(label), mine, move = std::move(move)] {
     const Doing frame{[&] { return str("in ", call.op, " of ", label, " on rank ", rank(), "/", size()); }};
+    const trace::Span span{kind_of(call), "", label, call.bytes};
     if (!one_host()) meet(call);
     if (host_)
       among_host(call, label, *mine, move);
     else
-      move();
+      move();  // by messages
   });
 }
 
 void MpiCommunicator::meet(const CollectiveCall& call) {
+  const trace::Span span{trace::Kind::wait, "meet the other ranks"};
   std::vector<CollectiveCall> calls(size());
   calls[rank()] = call;
   MPI_Request request = MPI_REQUEST_NULL;
@@ -152,16 +159,21 @@ void MpiCommunicator::meet(const CollectiveCall& call) {
 // A rank that fails says why in its own words; the others are told which rank it was.
 void MpiCommunicator::among_host(const CollectiveCall& call, const std::string& label, const HostTeam::Posting& mine,
                                  const std::function<void()>& move) {
-  host_->begin(call, mine);
+  {
+    const trace::Span span{trace::Kind::wait, "meet the ranks of this host"};
+    host_->begin(call, mine);
+  }
   std::exception_ptr failure;
   std::string why_not;
   try {
+    const trace::Span span{trace::Kind::copy, kind_of(call) == trace::Kind::reduce ? "add up rows" : "copy rows"};
     move();
   } catch (const std::exception& error) {
     failure = std::current_exception();
     why_not = str("rank ", rank(), " failed in ", call.op, " of ", label, ": ", error.what());
   }
   try {
+    const trace::Span span{trace::Kind::wait, "let the others read"};
     host_->end(why_not);
   } catch (const Error&) {
     if (!failure) throw;

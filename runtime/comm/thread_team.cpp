@@ -32,7 +32,7 @@ class TeamCommunicator : public Communicator {
       : Communicator(rank, size),
         memory_(std::move(memory)),
         meeting_(memory_->begin(), rank, {}),
-        queue_(std::make_unique<WorkQueue>()) {}
+        queue_(std::make_unique<WorkQueue>("collectives")) {}
   ~TeamCommunicator() override {
     queue_.reset();
     meeting_.leave(str("rank ", rank(), " left after ", issued_, " collectives, while others wait for it in another"));

@@ -1,8 +1,14 @@
 #include "runtime/device/work_queue.h"
 
+#include "runtime/base/trace.h"
+
 namespace tranche {
 
-WorkQueue::WorkQueue() : thread_([this] { serve(); }) {}
+WorkQueue::WorkQueue(const char* name)
+    : thread_([this, name] {
+        trace::name_thread(name);
+        serve();
+      }) {}
 
 WorkQueue::~WorkQueue() {
   {

@@ -13,8 +13,8 @@ namespace tranche {
 
 class WorkQueue {
  public:
-  WorkQueue();
-  ~WorkQueue();  // runs what was given, then ends
+  explicit WorkQueue(const char* name);  // of its row in a trace; a literal
+  ~WorkQueue();                          // runs what was given, then ends
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 

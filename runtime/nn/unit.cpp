@@ -1,7 +1,9 @@
 #include "runtime/nn/unit.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "runtime/base/trace.h"
 #include "runtime/nn/moment.h"
 #include "runtime/nn/seams.h"
 #include "runtime/ops/elementwise.h"
@@ -45,10 +47,12 @@ class Visit {
   void enter_backward() {
     enter();
     for (Unit* unit : units_) unit->open_gradient();
+    backward_.emplace(trace::Kind::compute, "backward", units_.front()->name());
     for (const Derived& each : derived_) each.values->take_bytes_of(each.again().storage());
   }
   // Collective: reduces every gradient that is now complete. A tied one waits for its other visit.
   void leave_backward() {
+    backward_.reset();
     leave();
     owes_gradients_ = false;
     for (Unit* unit : units_)
@@ -72,6 +76,7 @@ class Visit {
   Visit* outer_ = nullptr;
   Moment moment_ = Moment::now(), moment_before_{};  // so that recomputation draws the same numbers
   bool inside_ = false, owes_gradients_ = Tape::current() != nullptr;
+  std::optional<trace::Span> backward_;
   static thread_local Visit* innermost_;
 };
 
@@ -84,7 +89,10 @@ Tensor forward(Unit& unit, const Tensor& x) {
   const auto visit = std::make_shared<Visit>(unit);
   visit->enter();
   record([visit] { visit->leave_backward(); });
-  Tensor y = unit.seams_->activations.run(unit.forward_, x);
+  Tensor y = [&] {
+    const trace::Span span{trace::Kind::compute, "forward", unit.name()};
+    return unit.seams_->activations.run(unit.forward_, x);
+  }();
   record([visit] { visit->enter_backward(); });
   visit->leave();
   return y;

@@ -10,6 +10,7 @@ void StateTensors::add_master(const Owned& owned, Device& home, bool separate, s
     master = Tensor::empty(home, owned.unit->name() + " master", Category::optimizer, master.shape(), DType::float32);
   owned.unit->initialise(seed, owned.first, master);  // no rank ever needs the whole
   kinds_[0].push_back(std::move(master));
+  units_.push_back(owned.unit);
 }
 
 void StateTensors::add_moment(const std::string& name, const std::vector<Owned>& owned) {
@@ -22,7 +23,8 @@ void StateTensors::add_moment(const std::string& name, const std::vector<Owned>&
 
 StatePiece StateTensors::piece(std::size_t unit, std::size_t first, std::size_t count, const Tensor& gradient) const {
   const Shape part{1, count};
-  StatePiece piece{.unit = unit, .first = first, .master = master(unit).view(first, part)};
+  StatePiece piece{
+      .name = units_[unit]->name(), .unit = unit, .first = first, .master = master(unit).view(first, part)};
   if (gradient) piece.gradient = gradient.view(first, part);
   for (std::size_t kind = 1; kind < kinds_.size(); ++kind) piece.moments.push_back(of(kind, unit).view(first, part));
   return piece;

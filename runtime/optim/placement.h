@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/nn/seams.h"
@@ -14,7 +15,8 @@ namespace tranche {
 
 // A run of one unit's owned elements with all their state, at hand while an update passes.
 struct StatePiece {
-  std::size_t unit = 0;           // index
+  std::string_view name{};        // the unit's
+  std::size_t unit = 0;           // its index
   std::size_t first = 0;          // of the owned slice
   Tensor master;                  // (1, n) float32
   std::vector<Tensor> moments{};  // (1, n) float32 each, in the order of add_moment
@@ -68,6 +70,7 @@ class StateTensors {
 
  private:
   std::vector<std::vector<Tensor>> kinds_{1};  // [kind][unit]
+  std::vector<const Unit*> units_;
 };
 
 class ResidentPlacement : public OptimizerPlacement {

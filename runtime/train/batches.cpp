@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/trace.h"
+
 namespace tranche {
 
 MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device) {
@@ -28,6 +30,7 @@ BatchReader::BatchReader(const TokenFile& file, const BatchPlan& plan, std::size
 
 Batch BatchReader::read(std::uint64_t step, std::size_t rank) const {
   const Doing frame{[&] { return str("reading the batch of step ", step + 1); }};
+  const trace::Span span{trace::Kind::disk, "read the batch"};
   Batch batch;
   for (const std::size_t number : plan_.deal.of_rank(rank))
     batch.push_back(read_tensors(file_, order_.samples_of(step, number), sequence_length_, number, device_));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/autograd/functions.h"
+#include "runtime/base/trace.h"
 #include "runtime/ops/reduce.h"
 
 namespace tranche {
@@ -41,6 +42,7 @@ Tensor Objective::loss(const Tensor& logits, const Tensor& targets) const {
 
 GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned,
                          Communicator& replica) {
+  const trace::Span span{trace::Kind::optimizer, "gradient norm"};
   // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
   std::size_t blocks = 0;  // of a rank
   for (const Tensor& gradient : gradients) blocks += gradient.size() / ops::block;

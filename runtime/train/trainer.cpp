@@ -1,5 +1,6 @@
 #include "runtime/train/trainer.h"
 
+#include "runtime/base/trace.h"
 #include "runtime/nn/moment.h"
 #include "runtime/ops/elementwise.h"
 #include "runtime/optim/clip.h"
@@ -20,6 +21,7 @@ Trainer::Trainer(const Config& config, Model& model, const Seams& seams, LossSca
 
 StepReport Trainer::step(const Batch& batch) {
   const Doing frame{[&] { return str("training step ", step_ + 1); }};
+  const trace::Span span{trace::Kind::step, "step", step_ + 1};
   model_.set_training(true);
   std::vector<double> losses;
   for (const MicroBatch& micro : batch) losses.push_back(accumulate(micro));  // forward, backward, reduce
@@ -42,6 +44,7 @@ StepReport Trainer::step(const Batch& batch) {
 
 double Trainer::accumulate(const MicroBatch& micro) {
   const Doing frame{[&] { return str("computing micro-batch ", micro.number); }};
+  const trace::Span span{trace::Kind::step, "micro-batch", std::uint64_t{micro.number}};
   Moment::now() = {step_, micro.number};
   parameters_.begin_micro_batch();
   Tape tape;

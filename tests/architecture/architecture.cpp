@@ -44,6 +44,8 @@ TEST(Tree, LinksAlongTheArrows) { EXPECT_THAT(over_the_tree(wrong_link_lines), I
 
 TEST(Tree, UsesEachThirdPartyLibraryInOnePlace) { EXPECT_THAT(over_the_tree(foreign_headers), IsEmpty()); }
 
+TEST(Tree, KeepsOneProcessorsCodeInOnePlace) { EXPECT_THAT(over_the_tree(processor_code), IsEmpty()); }
+
 TEST(Tree, HasOneCompositionRoot) {
   std::set<std::string> present;
   for (const char* feature : {"partition", "offload", "amp", "compress"})
@@ -137,6 +139,25 @@ TEST(ThirdParty, HeadersStayWithTheirOwner) {
   EXPECT_THAT(included("runtime/ops/cuda/norm.cu", "cuda_runtime.h"), IsEmpty());
   EXPECT_THAT(included("runtime/base/error.cpp", "gtest/gtest.h"), testing::SizeIs(1));
   EXPECT_THAT(included("runtime/base/error.cpp", "vector"), IsEmpty());
+}
+
+TEST(Processors, CodeForOneStaysWithTheInstructionPaths) {
+  for (const char* line :
+       {"#include <immintrin.h>", "#include <x86intrin.h>", "#include <cpuid.h>", "#include <arm_neon.h>",
+        "  const __m512 x = y;", "__m256i x;", "  a = _mm512_fmadd_ps(a, b, c);", "_mm_pause();",
+        "  __builtin_ia32_pause();", "if (__builtin_cpu_supports(\"avx2\"))",
+        "[[gnu::target_clones(\"avx2\")]] int f();", "[[gnu::target(\"avx2\")]] int f();", "asm(\"pause\");",
+        "#ifdef __AVX512F__", "#if defined(__x86_64__)"}) {
+    EXPECT_THAT(processor_code({"runtime/comm/futex.cpp", line}), testing::SizeIs(1)) << line;
+    EXPECT_THAT(processor_code({"tests/bench/ceilings.cpp", line}), testing::SizeIs(1)) << line;
+    EXPECT_THAT(processor_code({"runtime/ops/cpu/paths/x86_64.cpp", line}), IsEmpty()) << line;
+  }
+  EXPECT_THAT(processor_code({"amp/CMakeLists.txt", "add_compile_options(-mavx2)"}), testing::SizeIs(1));
+  EXPECT_THAT(processor_code({".cmake/Settings.cmake", "add_compile_options(-march=native)"}), testing::SizeIs(1));
+  EXPECT_THAT(processor_code({"runtime/ops/CMakeLists.txt", "-march=x86-64-v3"}), IsEmpty());
+  for (const char* line : {"// as wide as __BIGGEST_ALIGNMENT__", "__builtin_memcpy(a, b, c);", "int dasm(int);",
+                           "typedef float Register __attribute__((vector_size(64)));", "target_compile_options(x)"})
+    EXPECT_THAT(processor_code({"runtime/ops/cpu/panel.cpp", line}), IsEmpty()) << line;
 }
 
 TEST(CompositionRoot, IsOneFile) {

@@ -168,6 +168,27 @@ Violations foreign_headers(const Source& source) {
   return found;
 }
 
+Violations processor_code(const Source& source) {
+  static const std::regex code{
+      R"(\b(\w*mmintrin|x86\w*intrin|x86gprintrin|cpuid|arm_neon|arm_sve)\.h\b|)"
+      R"(\b(__m(64|128|256|512)[dih]?|_mm(256|512)?_\w+|__builtin_(ia32|cpu|aarch64|neon)_\w+)\b|)"
+      R"(\b(target_clones|__asm__|asm)\s*\(|gnu::target\s*\(|__attribute__\s*\(\(\s*target\b|)"
+      R"(\b(__x86_64__|__i386__|__AVX\w*__|__SSE\w*__|__aarch64__|__ARM_\w+)\b)"};
+  static const std::regex flag{R"(-m(arch|tune|cpu|avx|sse|fma|f16c|prefer-vector-width)\w*)"};
+  const bool cmake = ends_with(source.path, "CMakeLists.txt") || ends_with(source.path, ".cmake");
+  Violations found;
+  if (cmake ? source.path == "runtime/ops/CMakeLists.txt"
+            : !is_source(source.path) || source.path.starts_with("runtime/ops/cpu/paths/") ||
+                  source.path.starts_with("tests/architecture/"))
+    return found;
+  const std::vector<std::string> lines = lines_of(source.text);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (std::smatch match; std::regex_search(lines[i], match, cmake ? flag : code))
+      found.push_back(
+          at(source, i + 1, "belongs to runtime/ops/cpu/paths/, for one family of processors alone: " + match.str()));
+  return found;
+}
+
 Violations second_composition_root(const Source& source, const std::vector<std::string>& present) {
   if (source.path == "launcher/assemble.cpp" || source.path.starts_with("tests/") || present.size() < 2) return {};
   Names known;

@@ -24,6 +24,10 @@ Violations wrong_link_lines(const Source& source);
 // A third-party header outside the room that owns it.
 Violations foreign_headers(const Source& source);
 
+// What compiles for one family of processors alone, outside runtime/ops/cpu/paths/: its headers, intrinsics, vector
+// types, assembly, and compiler flags that name its instructions (those belong to runtime/ops/CMakeLists.txt).
+Violations processor_code(const Source& source);
+
 // A file that includes every one of `features` and is not launcher/assemble.cpp. Their keys in the job file
 // (FEATURE/config.h) do not count: the job file is made of them.
 Violations second_composition_root(const Source& source, const std::vector<std::string>& features);

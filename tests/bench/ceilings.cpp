@@ -40,13 +40,14 @@ template <class Part> void in_parts(int threads, std::int64_t size, const Part& 
   }
 }
 
-[[gnu::target_clones("avx512f", "avx2", "default")]] std::uint64_t sum(const std::uint64_t* values, std::int64_t size) {
+// TRANCHE_WIDEST: compiled for the widest registers that the machine may have (CMakeLists.txt).
+[[TRANCHE_WIDEST]] std::uint64_t sum(const std::uint64_t* values, std::int64_t size) {
   std::uint64_t total = 0;
   for (std::int64_t i = 0; i < size; ++i) total += values[i];
   return total;
 }
 
-[[gnu::target_clones("avx512f", "avx2", "default")]] void add(float* a, const float* b, std::int64_t size) {
+[[TRANCHE_WIDEST]] void add(float* a, const float* b, std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) a[i] += b[i];
 }
 

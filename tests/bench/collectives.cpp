@@ -1,8 +1,8 @@
 // Gathers and ordered reductions between ranks of a host, against what the same ranks' memory does at the same time.
 // Usage: mpirun -np 2 bench_collectives [MiB]   (of the whole buffer, default 64)
 //
-// The floor of a gather is a copy of the peers' rows and, of a reduction, adding a row of every rank to a sum: both by
-// the kernels that the collectives use, from memory that the rank has itself. The slowest rank counts.
+// The ceiling of a gather is a copy of the peers' rows and, of a reduction, adding a row of every rank to a sum: both
+// by the kernels that the collectives use, from memory that the rank has itself. The slowest rank counts.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -30,17 +30,17 @@ double time_of(Communicator& world, const std::function<void()>& work) {
   return *std::ranges::max_element(all);
 }
 
-// The best of many turns, in which the collective and its floor alternate: others may be using the machine.
+// The best of many turns, in which the collective and its ceiling alternate: others may be using the machine.
 void compare(Communicator& world, const char* what, std::size_t bytes, const std::function<void()>& collective,
-             const std::function<void()>& floor) {
+             const std::function<void()>& ceiling) {
   double time = 1e9, least = 1e9;
   for (int run = 0; run < 40; ++run) {
-    least = std::min(least, time_of(world, floor));
+    least = std::min(least, time_of(world, ceiling));
     time = std::min(time, time_of(world, collective));
   }
   if (world.rank() == 0)
-    std::printf("  %-24s %8.2f ms, %5.1f GB/s a rank; floor %8.2f ms; ratio %.2f\n", what, time,
-                static_cast<double>(bytes) / time / 1e6, least, time / least);
+    std::printf("| %s | %.2f | %.1f | %.1f | %.2f |\n", what, time, static_cast<double>(bytes) / time / 1e6,
+                static_cast<double>(bytes) / least / 1e6, least / time);
 }
 
 void measure_all(Communicator& world, CpuDevice& device, std::size_t bytes) {
@@ -90,9 +90,11 @@ int main(int argc, char** argv) {
   for (const bool shared : {true, false}) {
     const auto world = session.communicator(device, {.shared_memory = shared});
     if (world->rank() == 0)
-      std::printf("%zu ranks, %zu MiB, %s\n", world->size(), mib, shared ? "shared memory" : "MPI's messages");
+      std::printf(
+          "\n%zu ranks, %zu MiB, %s\n\n| collective | ms | GB/s a rank | ceiling | ratio |\n|---|---|---|---|---|\n",
+          world->size(), mib, shared ? "shared memory" : "MPI's messages");
     measure_all(*world, device, bytes);
     const double barrier = barrier_time(*world);
-    if (world->rank() == 0) std::printf("  barrier %.1f us\n", barrier * 1e3);
+    if (world->rank() == 0) std::printf("| barrier | %.3f | | | |\n", barrier);
   }
 }

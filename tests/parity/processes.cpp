@@ -1,4 +1,5 @@
 // Ranks as processes of the program itself, under mpirun: the same bits, also after a kill.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,10 +9,14 @@
 #include <fstream>
 #include <thread>
 
+#include "runtime/base/file.h"
 #include "tests/support/small_job.h"
 
 namespace tranche::testing {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::size_t steps = 40;
 
@@ -62,6 +67,29 @@ TEST_P(Processes, HaveTheBitsOfOneRankAsAThread) {
     EXPECT_EQ(digest(directory), expected) << name_of(arrangement);
   }
 }
+
+#ifdef TRANCHE_CLOSED_TO_PEERS
+// As where the system forbids to look into other processes: the same bits through messages, and a word about the price.
+TEST_P(Processes, ThatCannotReadEachOthersMemoryHaveTheSameBits) {
+  const std::string expected = run_.digest_after(steps, job(), {});
+  const Arrangement arrangement{.ranks = 2, .stage = 3};
+  const auto said_by = [&](const std::string& directory, const std::string& second_rank) {
+    const std::vector<std::string> words = command(directory, arrangement, {});
+    std::string program;
+    for (std::size_t i = 3; i < words.size(); ++i) program += " '" + words[i] + "'";
+    const std::string errors = (run_.folder() / (directory + ".txt")).string();
+    EXPECT_EQ(std::system(str("mpirun -np 1", program, " : -np 1 ", second_rank, program, " 2>", errors).c_str()), 0);
+    return read_small_file(errors);
+  };
+  const std::string warning =
+      "cannot read each other's memory, so their collectives go through MPI's messages, which is "
+      "slower: the memory of process";
+  EXPECT_THAT(said_by("closed", "env LD_PRELOAD=" TRANCHE_CLOSED_TO_PEERS), HasSubstr(warning));
+  EXPECT_EQ(digest("closed"), expected);
+  EXPECT_THAT(said_by("open", ""), Not(HasSubstr(warning)));
+  EXPECT_EQ(digest("open"), expected);
+}
+#endif
 
 TEST_P(Processes, KilledAndResumedOnAnotherNumberOfRanksHaveTheBitsOfAnUndisturbedRun) {
   const std::string expected = run_.digest_after(steps, job(), {});

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/base/trace.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/train/batches.h"
 #include "runtime/train/loop.h"
@@ -20,7 +21,7 @@ namespace {
 
 constexpr std::size_t small = 4096;
 std::atomic<bool> counting{false};
-std::atomic<std::size_t> large_blocks{0}, largest{0}, mappings{0};
+std::atomic<std::size_t> blocks{0}, large_blocks{0}, largest{0}, mappings{0};
 
 bool is_of_onednn(const void* code) {
   Dl_info library{};
@@ -28,7 +29,9 @@ bool is_of_onednn(const void* code) {
 }
 
 void note(std::size_t bytes, const void* caller) {
-  if (bytes <= small || !counting.load(std::memory_order_relaxed) || is_of_onednn(caller)) return;
+  if (!counting.load(std::memory_order_relaxed)) return;
+  ++blocks;
+  if (bytes <= small || is_of_onednn(caller)) return;
   ++large_blocks;
   std::size_t before = largest;
   while (before < bytes && !largest.compare_exchange_weak(before, bytes)) continue;
@@ -156,6 +159,28 @@ TEST(ASteadyStep, OfTwoRanksAsksTheSystemForNoMemory) {
     const Arrangement arrangement{.ranks = 2, .stage = static_cast<std::size_t>(stage), .recompute = recompute};
     expect_nothing(asked_by_steps(job_of(Numbers::bfloat16, Architecture::gpt2), arrangement));
   }
+}
+
+TEST(ASteadyStep, AsksForNoMemoryWhileItIsTraced) {
+  trace::start();
+  expect_nothing(asked_by_steps(job_of(Numbers::bfloat16, Architecture::gpt2), {.ranks = 2, .stage = 3}));
+  EXPECT_GT(trace::stop().events.size(), 100u);
+}
+
+TEST(ASpan, TakesNotOneByte) {
+  const std::string name(1000, 'x');
+  for (const bool recording : {false, true}) {
+    if (recording) trace::start(10);
+    blocks = 0;
+    counting = true;
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      const trace::Span step{trace::Kind::step, "step", i};
+      const trace::Span span{trace::Kind::compute, "forward", name};
+    }
+    counting = false;
+    EXPECT_EQ(blocks, 0u) << "recording " << recording;
+  }
+  EXPECT_EQ(trace::stop().events.size(), 10u);
 }
 
 TEST(TheCounter, SeesALargeBlock) {

@@ -1,5 +1,8 @@
 #include "tests/runtime/comm/collectives.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <ctime>
 #include <thread>
@@ -15,6 +18,7 @@ struct Way {
   const char* name;
   Sharing sharing;
   MpiOptions options;
+  bool hidden = false;  // the last rank's memory file is not where its name says
 };
 const Way messages{"Messages", Sharing::nothing, {}};
 const Way refused{"MessagesByOption", Sharing::with_host, {.shared_memory = false}};
@@ -22,21 +26,32 @@ const Way shared{"SharedMemory", Sharing::with_host, {}};
 const Way two_hosts{"TwoHosts", Sharing::with_host, {.ranks_of_a_host = 2}};  // ranks 0 and 1, ranks 2 and 3
 const Way in_pieces{"TwoHostsInPieces", Sharing::with_host, {.largest_message = 1000, .ranks_of_a_host = 2}};
 
+const Way hidden{"MessagesForWantOfAFile", Sharing::with_host, {}, true};
+
 class Mpi : public ::testing::TestWithParam<Way> {
  protected:
   // Ranks that read each other's memory.
   std::size_t together() const {
-    if (GetParam().sharing == Sharing::nothing || !GetParam().options.shared_memory) return 1;
+    if (GetParam().sharing == Sharing::nothing || !GetParam().options.shared_memory || GetParam().hidden) return 1;
     const std::size_t host = GetParam().options.ranks_of_a_host;
     return host == 0 ? world_.size() : std::min(host, world_.size() - world_.rank() / host * host);
   }
 
+  std::unique_ptr<Communicator> join() {
+    if (GetParam().hidden && session().rank() + 1 == session().size()) {
+      const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+      ::dup3(nothing, static_cast<int>(device_.memory_file()->name().descriptor), O_CLOEXEC);
+      ::close(nothing);
+    }
+    return session().communicator(device_, GetParam().options);
+  }
+
   CpuDevice device_{1, Device::unlimited, GetParam().sharing};
-  std::unique_ptr<Communicator> communicator_ = session().communicator(device_, GetParam().options);
+  std::unique_ptr<Communicator> communicator_ = join();
   Communicator& world_ = *communicator_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Ways, Mpi, ::testing::Values(messages, refused, shared, two_hosts, in_pieces),
+INSTANTIATE_TEST_SUITE_P(Ways, Mpi, ::testing::Values(messages, refused, shared, two_hosts, in_pieces, hidden),
                          [](const auto& way) { return way.param.name; });
 
 TEST_P(Mpi, GathersEveryRanksRow) { gathers_every_rank_s_row(world_); }

@@ -10,6 +10,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/base/trace.h"
 #include "runtime/device/copy_stream.h"
 #include "runtime/device/work_queue.h"
 
@@ -69,11 +70,14 @@ class CpuCopyStream : public CopyStream {
  public:
   Event copy(std::span<const std::byte> from, std::span<std::byte> to) override {
     check(from.size() == to.size(), "a copy of ", from.size(), " bytes to ", to.size());
-    return queue_.run([from, to] { std::memcpy(to.data(), from.data(), from.size()); });
+    return queue_.run([from, to] {
+      const trace::Span span{trace::Kind::copy, "copy between tiers", {}, from.size()};
+      std::memcpy(to.data(), from.data(), from.size());
+    });
   }
 
  private:
-  WorkQueue queue_;
+  WorkQueue queue_{"copies"};
 };
 
 std::unique_ptr<MemoryFile> make_file() {

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "runtime/ops/instruction_path.h"
 #include "tests/runtime/ops/operands.h"
 
 namespace tranche::ops {
@@ -190,6 +191,30 @@ TEST_P(Linear, InfinitiesAndNaNsComeThrough) {
     EXPECT_TRUE(std::isinf(value(y, i)));
     EXPECT_TRUE(std::isnan(value(y, 4 + i)));
     EXPECT_TRUE(std::isfinite(value(y, 8 + i)));
+  }
+}
+
+// What a path without products of half precision does is what float32 does, to the bit, and rounded once; a long sum
+// is cut into pieces of 512.
+TEST(LinearOnThisPath, WidensHalfPrecisionWhereThereIsNoProductOfIt) {
+  CpuDevice device{2};
+  for (const DType dtype : {DType::bfloat16, DType::float16}) {
+    if (dtype == DType::bfloat16 && instruction_path() == InstructionPath::avx512_bf16) continue;
+    for (const auto& [rows, in, out] : sizes) {
+      if (in > 512) continue;
+      const Tensor x = random(device, {rows, in}, dtype, 1), weight = random(device, {out, in}, dtype, 2);
+      const Tensor y = make(device, {rows, out}, dtype), wide = make(device, {rows, out}, DType::float32);
+      const auto widened = [&](const Tensor& narrow) {
+        const Tensor copy = make(device, narrow.shape(), DType::float32);
+        for (std::size_t i = 0; i < copy.size(); ++i) set(copy, i, static_cast<float>(value(narrow, i)));
+        return copy;
+      };
+      linear(x, weight, {}, y);
+      linear(widened(x), widened(weight), {}, wide);
+      const Tensor rounded = make(device, {rows, out}, dtype);
+      for (std::size_t i = 0; i < wide.size(); ++i) set(rounded, i, wide.span<float>()[i]);
+      EXPECT_EQ(bits(y), bits(rounded)) << name_of(dtype) << " " << y.shape() << " from " << in;
+    }
   }
 }
 

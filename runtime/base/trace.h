@@ -1,0 +1,89 @@
+// A timeline of this process: what each thread did from when to when, for a picture (docs/trace.md).
+//
+//   const trace::Span span{trace::Kind::compute, "forward", unit.name()};
+//
+// While nothing is recorded, a span is one relaxed load of an atomic. While something is, it is two looks at the clock
+// and a copy into memory that start() took: no allocation, no lock. Spans may be made on any thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tranche::trace {
+
+enum class Kind : std::uint8_t { step, compute, optimizer, gather, reduce, wait, copy, disk };
+std::string_view name_of(Kind kind);
+
+struct Event {
+  static constexpr std::size_t longest = 63;
+
+  Kind kind = Kind::step;
+  std::uint8_t length = 0;
+  char of[longest] = {};        // `length` characters: the end of what the span was given
+  const char* what = nullptr;   // a literal
+  std::uint64_t number = none;  // of a step or micro-batch
+  std::uint64_t bytes = 0;      // that were moved
+  std::uint32_t thread = 0;
+  const char* thread_name = nullptr;
+  std::int64_t begin = 0, end = 0;  // nanoseconds of the system's steady clock
+  static constexpr std::uint64_t none = ~std::uint64_t{0};
+
+  std::string name() const;  // "forward blocks.3", "step 7"
+};
+
+namespace detail {
+inline std::atomic<bool> recording{false};
+struct Slot;
+}  // namespace detail
+
+// From its making to its end, on one thread; spans of a thread lie within one another or apart.
+class Span {
+ public:
+  // what: a literal. of: copied. bytes: that are moved.
+  Span(Kind kind, const char* what, std::string_view of = {}, std::size_t bytes = 0) noexcept {
+    if (detail::recording.load(std::memory_order_relaxed)) [[unlikely]]
+      begin(kind, what, of, bytes, Event::none);
+  }
+  // The `number`th step or micro-batch.
+  Span(Kind kind, const char* what, std::uint64_t number) noexcept {
+    if (detail::recording.load(std::memory_order_relaxed)) [[unlikely]]
+      begin(kind, what, {}, 0, number);
+  }
+  ~Span() {
+    if (slot_ != nullptr) [[unlikely]]
+      finish();
+  }
+  Span(const Span&) = delete;
+  Span& operator=(const Span&) = delete;
+
+ private:
+  void begin(Kind kind, const char* what, std::string_view of, std::size_t bytes, std::uint64_t number) noexcept;
+  void finish() noexcept;
+
+  detail::Slot* slot_ = nullptr;
+};
+
+// What this thread's row is called. name: a literal.
+void name_thread(const char* name);
+
+std::int64_t now();  // nanoseconds, as Event's
+
+// Records from here on, at most `capacity` spans of all threads; later ones are only counted. One recording at a time.
+// The memory of a recording stays until the next one, which must not begin while a span of the last is open.
+void start(std::size_t capacity = std::size_t{1} << 17);
+
+struct Recording {
+  std::vector<Event> events;  // in the order in which they began
+  std::size_t dropped = 0;    // for want of room
+};
+// Ends it. Spans that are open are not in it.
+Recording stop();
+
+// As "traceEvents" of Chrome's format: process `rank`, times from `origin` on; no brackets around it.
+std::string chrome_events(const std::vector<Event>& events, std::size_t rank, std::int64_t origin);
+
+}  // namespace tranche::trace
