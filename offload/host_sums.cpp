@@ -14,7 +14,10 @@ HostSums::HostSums(Device& device, Device& host, DType dtype, OnHost on_host)
     : host_(host),
       on_host_(std::move(on_host)),
       copies_(device.copy_stream()),
-      adds_(std::make_unique<WorkQueue>("host sums")) {}
+      adds_(std::make_unique<WorkQueue>("host sums")) {
+  for (Tensor& half : arriving_)
+    half = Tensor::empty(host, "arriving gradient", Category::communication, {1, piece}, dtype);
+}
 
 HostSums::~HostSums() { adds_.reset(); }
 
