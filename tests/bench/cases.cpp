@@ -11,6 +11,7 @@
 #include "runtime/ops/norm.h"
 #include "runtime/ops/optimizer.h"
 #include "runtime/ops/reduce.h"
+#include "tests/bench/ceilings.h"
 
 namespace tranche::bench {
 namespace {
@@ -47,7 +48,13 @@ void add_optimizer(std::vector<Case>& cases) {
       const Tensor mean = zeros(device, {owned}), square = zeros(device, {owned});
       const Tensor working = with_copy ? zeros(device, {owned}, working_dtype) : Tensor{};
       const ops::AdamStep step{.rate = 1e-3f, .weight_decay = 0.1f, .correction1 = 0.1f, .correction2 = 0.001f};
-      return {bytes(owned, with_copy ? 30 : 28), [=] { ops::adam(step, weights, mean, square, gradient, working); }};
+      return {bytes(owned, with_copy ? 30 : 28), [=] { ops::adam(step, weights, mean, square, gradient, working); },
+              [=](int threads) {
+                // Half of each: both pairs take the same time at the same speed.
+                const double first = add_rate(weights.span<float>(), gradient.span<float>(), threads);
+                const double second = add_rate(mean.span<float>(), square.span<float>(), threads);
+                return 2 / (1 / first + 1 / second);
+              }};
     };
   };
   cases.push_back({"AdamW, float32", Ceiling::add, 0.3, adam(DType::float32, false)});
@@ -57,21 +64,23 @@ void add_optimizer(std::vector<Case>& cases) {
       {"SGD with momentum, float32", Ceiling::add, 0.3, [](Device& device) -> Work {
          const Tensor weights = normal(device, {owned}, DType::float32);
          const Tensor buffer = zeros(device, {owned}), gradient = zeros(device, {owned});
-         return {bytes(owned, 20), [=] { ops::sgd({.rate = 0.1f, .momentum = 0.9f}, weights, buffer, gradient, {}); }};
+         return {bytes(owned, 20), [=] { ops::sgd({.rate = 0.1f, .momentum = 0.9f}, weights, buffer, gradient, {}); },
+                 [=](int threads) { return add_rate(weights.span<float>(), gradient.span<float>(), threads); }};
        }});
 }
 
 void add_reductions(std::vector<Case>& cases) {
   // A factor of 1 must cost what reading costs; another one writes as well.
   for (const bool scales : {false, true})
-    cases.push_back(
-        {scales ? "unscale, finite and norm, float32" : "finite and norm, float32",
-         scales ? Ceiling::add : Ceiling::read, 0.15, [=](Device& device) -> Work {
-           const Tensor gradient = normal(device, {owned}, DType::float32);
-           const auto partials = std::make_shared<std::vector<double>>(owned / ops::block);
-           const float factor = scales ? 0.99f : 1.0f;
-           return {bytes(owned, scales ? 8 : 4), [=] { ops::scale_and_sum_squares(gradient, factor, *partials); }};
-         }});
+    cases.push_back({scales ? "unscale, finite and norm, float32" : "finite and norm, float32", Ceiling::read, 0.15,
+                     [=](Device& device) -> Work {
+                       const Tensor gradient = normal(device, {owned}, DType::float32);
+                       const auto partials = std::make_shared<std::vector<double>>(owned / ops::block);
+                       const float factor = scales ? 0.99f : 1.0f;
+                       return {bytes(owned, scales ? 8 : 4),
+                               [=] { ops::scale_and_sum_squares(gradient, factor, *partials); },
+                               [=](int threads) { return read_rate(gradient.span<float>(), threads); }};
+                     }});
   cases.push_back(
       {"sum of ranks, bfloat16 (one thread)", Ceiling::add, 0.1, [](Device& device) -> Work {
          const Tensor from = zeros(device, {owned}, DType::bfloat16), sum = zeros(device, {owned});

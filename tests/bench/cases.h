@@ -15,6 +15,7 @@ inline constexpr std::size_t ceiling_count = 5;
 struct Work {
   double amount = 0;  // of one run: bytes that must be read or written, or operations
   std::function<void()> run;
+  std::function<double(int threads)> ceiling{};  // of the case's kind, over the work's own operands
 };
 
 struct Case {

@@ -91,13 +91,18 @@ double seconds_of(const std::function<void()>& work) {
 
 double read_rate(int threads) {
   const Buffer values{1};
+  return read_rate({values.as<float>(), static_cast<std::size_t>(buffer_bytes / 4)}, threads);
+}
+
+double read_rate(std::span<const float> values, int threads) {
   std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads) * 16);  // a cache line apart
+  const auto* words = reinterpret_cast<const std::uint64_t*>(values.data());
   const double seconds = seconds_of([&] {
-    in_parts(threads, buffer_bytes / 8, [&](std::int64_t first, std::int64_t size) {
-      sums[static_cast<std::size_t>(omp_get_thread_num()) * 16] = sum(values.as<std::uint64_t>() + first, size);
+    in_parts(threads, static_cast<std::int64_t>(values.size() / 2), [&](std::int64_t first, std::int64_t size) {
+      sums[static_cast<std::size_t>(omp_get_thread_num()) * 16] = sum(words + first, size);
     });
   });
-  return static_cast<double>(buffer_bytes) / seconds;
+  return static_cast<double>(values.size_bytes()) / seconds;
 }
 
 double copy_rate(int threads) {
@@ -112,11 +117,16 @@ double copy_rate(int threads) {
 
 double add_rate(int threads) {
   const Buffer a{0}, b{0};
+  const auto size = static_cast<std::size_t>(buffer_bytes / 4);
+  return add_rate({a.as<float>(), size}, {b.as<float>(), size}, threads);
+}
+
+double add_rate(std::span<float> a, std::span<const float> b, int threads) {
   const double seconds = seconds_of([&] {
-    in_parts(threads, buffer_bytes / 4,
-             [&](std::int64_t first, std::int64_t size) { add(a.as<float>() + first, b.as<float>() + first, size); });
+    in_parts(threads, static_cast<std::int64_t>(a.size()),
+             [&](std::int64_t first, std::int64_t size) { add(a.data() + first, b.data() + first, size); });
   });
-  return 3 * static_cast<double>(buffer_bytes) / seconds;
+  return 3 * static_cast<double>(a.size_bytes()) / seconds;
 }
 
 double gemm_rate(DType dtype, int threads) {

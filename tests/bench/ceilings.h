@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "runtime/base/dtype.h"
 
@@ -14,6 +15,11 @@ double seconds_of(const std::function<void()>& work);
 double read_rate(int threads);
 double copy_rate(int threads);
 double add_rate(int threads);
+
+// The same over memory that is there already: where pages lie moves these rates by half from one block of memory to the
+// next on some machines, so a kernel that streams is compared with what its own operands allow. add: a becomes a + b.
+double read_rate(std::span<const float> values, int threads);
+double add_rate(std::span<float> a, std::span<const float> b, int threads);
 
 // Operations a second of oneDNN's best product, float32 or bfloat16; 0 where it has none.
 double gemm_rate(DType dtype, int threads);

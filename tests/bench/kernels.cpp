@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -57,6 +58,8 @@ class Table : public benchmark::BenchmarkReporter {
       Best& best = best_.try_emplace(run.run_name.function_name).first->second;
       best.seconds = std::min(best.seconds, run.real_accumulated_time / static_cast<double>(run.iterations));
       best.work = run.counters.at("work").value;
+      if (const auto own = run.counters.find("ceiling"); own != run.counters.end())
+        best.ceiling = std::max(best.ceiling, own->second.value);
     }
   }
   void Finalize() override {
@@ -73,16 +76,18 @@ class Table : public benchmark::BenchmarkReporter {
 
  private:
   struct Best {
-    double seconds = std::numeric_limits<double>::infinity(), work = 0;
+    double seconds = std::numeric_limits<double>::infinity(), work = 0, ceiling = 0;
   };
 
   void tell(const Case& each, const Best& best) {
-    const double rate = best.work / best.seconds, ratio = rate / ceilings_.rate(each.ceiling);
+    const double own = best.ceiling, ceiling = own != 0 ? own : ceilings_.rate(each.ceiling);
+    const double rate = best.work / best.seconds, ratio = rate / ceiling;
     const bool slow = ratio < each.least;
     slow_ = slow_ || slow;
+    const std::string name = names[static_cast<std::size_t>(each.ceiling)];
+    const std::string shown = own != 0 ? str(name, ", own memory: ", std::llround(own / 1e9)) : name;
     std::printf("| %s | %.3f | %.1f | %s | %.2f%s |\n", each.name.c_str(), best.seconds * 1e3, rate / 1e9,
-                names[static_cast<std::size_t>(each.ceiling)], ratio,
-                slow ? str(" (expected: ", each.least, ")").c_str() : "");
+                shown.c_str(), ratio, slow ? str(" (expected: ", each.least, ")").c_str() : "");
   }
 
   Ceilings& ceilings_;
@@ -131,6 +136,7 @@ int main(int argc, char** argv) {
                                    const Work work = each.make(device);
                                    for (auto _ : state) work.run();
                                    state.counters["work"] = work.amount;
+                                   if (work.ceiling) state.counters["ceiling"] = work.ceiling(threads);
                                  })
         ->UseRealTime()
         ->MinTime(0.1)

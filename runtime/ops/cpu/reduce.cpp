@@ -10,7 +10,8 @@ void scale_and_sum_squares(Device& device, const ScaleAndSumSquares& a) {
   in_pieces(device, a.blocks, tile_elements / block, [&](std::size_t first, std::size_t count) {
     for (std::size_t b = first; b < first + count; ++b) {
       float* gradient = a.gradient + b * block;
-      Block{}.each(block, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { gradient[i] *= a.factor; });
+      if (a.factor != 1.0f)  // else nothing is written, and memory is only read
+        Block{}.each(block, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { gradient[i] *= a.factor; });
       a.partials[b] = Block{}.sum(block, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
         const double x = gradient[i];
         return x * x;

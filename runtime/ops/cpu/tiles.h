@@ -7,7 +7,7 @@
 
 namespace tranche::ops::TRANCHE_PATH {
 
-inline constexpr std::size_t tile_elements = 16384;
+inline constexpr std::size_t tile_elements = 131072;
 
 // work(first, count) for the pieces of `size`, each of `piece` (the last one of what is left).
 template <class Work>
