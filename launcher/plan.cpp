@@ -38,10 +38,18 @@ class Search {
  public:
   Search(const Job& job, std::size_t ranks_on_host) : job_(job), hosts_hold_(ranks_on_host) {}
 
-  std::optional<Remedy> fits(std::size_t ranks, std::size_t stage, bool recompute) const {
+  // What else a remedy may change.
+  struct Choice {
+    bool recompute;
+    bool offload = false;  // the optimizer, to the host
+  };
+
+  std::optional<Remedy> fits(std::size_t ranks, std::size_t stage, const Choice& choice) const {
     Remedy remedy{.overrides = {}, .ranks = ranks, .stage = stage};
     if (stage != job_.zero.stage) remedy.overrides.push_back(str("zero_optimization.stage=", stage));
-    if (recompute != job_.train.recompute) remedy.overrides.emplace_back("activation_checkpointing.enabled=true");
+    if (choice.offload) remedy.overrides.emplace_back("zero_optimization.offload_optimizer.device=cpu");
+    if (choice.recompute != job_.train.recompute)
+      remedy.overrides.emplace_back("activation_checkpointing.enabled=true");
     Job changed{stored_job(job_.effective(), "the job", remedy.overrides)};
     changed.settle(ranks);
     const Plan plan = make_plan(changed, hosts_hold_);
@@ -51,17 +59,17 @@ class Search {
   }
 
   // The lowest stage, on as many ranks as the job has.
-  std::optional<Remedy> first_stage(bool recompute, std::size_t from, std::size_t to) const {
+  std::optional<Remedy> first_stage(const Choice& choice, std::size_t from, std::size_t to) const {
     for (std::size_t stage = from; stage <= to; ++stage)
-      if (const auto found = fits(job_.batch.deal.ranks, stage, recompute)) return found;
+      if (const auto found = fits(job_.batch.deal.ranks, stage, choice)) return found;
     return std::nullopt;
   }
   // The lowest number of ranks above the job's, and below `limit`.
-  std::optional<Remedy> first_ranks(std::size_t stage, bool recompute, std::size_t limit) const {
+  std::optional<Remedy> first_ranks(std::size_t stage, const Choice& choice, std::size_t limit) const {
     const std::size_t most = std::min({job_.batch.deal.micro_batches, most_ranks, limit - 1});
     for (std::size_t ranks = job_.batch.deal.ranks + 1; ranks <= most; ++ranks)
       if (divides(ranks, job_))
-        if (const auto found = fits(ranks, stage, recompute)) return found;
+        if (const auto found = fits(ranks, stage, choice)) return found;
     return std::nullopt;
   }
 
@@ -133,12 +141,16 @@ std::vector<Remedy> find_remedies(const Job& job, std::size_t ranks_on_host) {
     return true;
   };
   std::size_t last = divided ? highest : stage;  // worth trying with recomputation
-  if (add(search.first_stage(job.train.recompute, stage + 1, last))) last = found.back().stage - 1;
-  if (!job.train.recompute) add(search.first_stage(true, stage, last));
+  const bool recomputes = job.train.recompute;
+  if (add(search.first_stage({recomputes}, stage + 1, last))) last = found.back().stage - 1;
+  if (!recomputes) add(search.first_stage({true}, stage, last));
+  if (job.offload.optimizer == Tier::device &&
+      !add(search.first_stage({recomputes, true}, stage, divided ? highest : stage)) && !recomputes)
+    add(search.first_stage({true, true}, stage, divided ? highest : stage));
   const bool more_are_needed = found.empty();
   std::size_t limit = most_ranks + 1;
-  if (add(search.first_ranks(stage, job.train.recompute, limit))) limit = found.back().ranks;
-  if (more_are_needed) add(search.first_ranks(highest, true, limit));
+  if (add(search.first_ranks(stage, {recomputes}, limit))) limit = found.back().ranks;
+  if (more_are_needed) add(search.first_ranks(highest, {true}, limit));
   return found;
 }
 

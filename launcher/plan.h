@@ -52,9 +52,9 @@ struct Remedy {
   std::size_t peak = 0;  // of the device
 };
 
-// For a job that does not fit: higher stages and recomputation on as many ranks; the lowest higher number of ranks for
-// the job as it is; and where only more ranks help, a lower number of them with all of that. Empty: nothing of this
-// fits.
+// For a job that does not fit: higher stages, recomputation and optimizer state in host memory on as many ranks; the
+// lowest higher number of ranks for the job as it is; and where only more ranks help, a lower number of them with all
+// of that. Empty: nothing of this fits.
 std::vector<Remedy> find_remedies(const Job& job, std::size_t ranks_on_host);
 
 // Throws Exit::out_of_memory with the plan and what would fit, if the job's device.memory does not hold it.

@@ -66,7 +66,8 @@ std::string traffic_table(std::span<const Plan> plans) {
 std::string remedy_lines(std::span<const Remedy> remedies, std::size_t capacity) {
   if (remedies.empty())
     return str(
-        "Neither higher stages nor recomputation nor more ranks, as many as the step's micro-batches allow, fit "
+        "Neither higher stages nor recomputation nor offload nor more ranks, as many as the step's micro-batches "
+        "allow, fit "
         "in ",
         in_units(capacity), ": a smaller train_micro_batch_size_per_gpu, or a larger device.memory.");
   std::string text = str("What fits in ", in_units(capacity), ":");

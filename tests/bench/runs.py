@@ -35,11 +35,12 @@ def fresh(folder):
     return Path(folder) / "run" / "metrics.jsonl"
 
 
-def tranche_steps(job, folder, steps, ranks=1):
+def tranche_steps(job, folder, steps, ranks=1, changes=()):
     """The medians of some steps; the first, which warms up, does not count. One rank is killed before it would save;
-    several end by themselves, as MPI's shared memory would otherwise stay behind."""
+    several end by themselves, as MPI's shared memory would otherwise stay behind. changes: as --set takes them."""
     metrics = fresh(folder)
-    arguments = command(["train", job, "--set", f"steps={steps + (2 if ranks == 1 else 1)}"], ranks)
+    arguments = command(["train", job, "--set", f"steps={steps + (2 if ranks == 1 else 1)}",
+                         *(part for change in changes for part in ("--set", change))], ranks)
     status, lines = "", []
     with open(Path(folder) / "log", "w+") as log, subprocess.Popen(arguments, stderr=log, stdout=log,
                                                                    env={**os.environ, **MPI}) as process:

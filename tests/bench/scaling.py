@@ -42,7 +42,8 @@ def steps_table(folder, steps):
     for name, sweep in SWEEPS.items():
         xs = [each["samples"] // 4 if name == "micro-batches" else each[name] for each in sweep]
         ys = [step_seconds(folder, each, steps) for each in sweep]
-    X
+        print(f"| {name} | {', '.join(map(str, xs))} | {', '.join(f'{y:.3f}' for y in ys)} | {exponent(xs, ys):.2f} |",
+              flush=True)
 
 
 def ranks_table(folder, steps):

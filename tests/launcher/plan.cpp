@@ -55,11 +55,11 @@ class PlanOfAJob : public ::testing::TestWithParam<Case> {
  protected:
   // docs/planner.md has these lines.
   static void TearDownTestSuite() {
-    std::cout << "| job |";
+    std::cout << "| job | memory |";
     for (std::size_t c = 0; c < category_count; ++c)
       std::cout << " " << tranche::name_of(static_cast<Category>(c)) << " |";
     std::cout << " total | collectives | bytes sent |\n|---|";
-    for (std::size_t c = 0; c < category_count + 3; ++c) std::cout << "---|";
+    for (std::size_t c = 0; c < category_count + 4; ++c) std::cout << "---|";
     std::cout << "\n" << lines_;
     lines_.clear();
   }
@@ -72,12 +72,14 @@ class PlanOfAJob : public ::testing::TestWithParam<Case> {
       for (const auto& [op, each] : traffic) all = {all.count + each.count, all.bytes + each.bytes};
       return all;
     };
-    lines_ += "| " + name_of(c) + " |";
-    for (std::size_t i = 0; i < category_count; ++i)
-      lines_ += cell(planned.device().peaks[i], measured.device().peaks[i]);
     const Traffic plan = sum(planned.traffic), run = sum(measured.traffic);
-    lines_ += cell(planned.device().peak, measured.device().peak) + cell(plan.count, run.count) +
-              cell(plan.bytes, run.bytes) + "\n";
+    for (std::size_t m = 0; m < planned.memories.size(); ++m) {
+      const PlannedMemory &mine = planned.memories[m], &ran = measured.memories.at(m);
+      lines_ += str("| ", m == 0 ? name_of(c) : "", " | ", tranche::name_of(mine.tier), " |");
+      for (std::size_t i = 0; i < category_count; ++i) lines_ += cell(mine.peaks[i], ran.peaks[i]);
+      lines_ += cell(mine.peak, ran.peak);
+      lines_ += (m == 0 ? cell(plan.count, run.count) + cell(plan.bytes, run.bytes) : "  |  |") + "\n";
+    }
   }
 
   static inline std::string lines_;
@@ -206,7 +208,7 @@ TEST_F(PlanCommand, SaysWhatFitsAndEndsAsOutOfMemory) {
                                                                    "zero_optimization.stage=")));
   const Result nothing = run("plan job.json --device-memory 20KiB");
   EXPECT_EQ(nothing.exit, 6);
-  EXPECT_THAT(nothing.output, HasSubstr("Neither higher stages nor recomputation nor more ranks"));
+  EXPECT_THAT(nothing.output, HasSubstr("Neither higher stages nor recomputation nor offload nor more ranks"));
 }
 
 TEST_F(PlanCommand, RefusesRanksThatTheBatchCannotBeDealtOutTo) {

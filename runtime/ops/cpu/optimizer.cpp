@@ -9,8 +9,9 @@ namespace {
 // Runs update(i) over all elements and, in the same pass, rounds weights[i] to the working copy if there is one.
 template <class Update>
 TRANCHE_INLINE void update_all(Device& device, std::size_t size, const float* weights, const Elements& working,
-                               const Update& update) {
+                               const Update& all) {
   over_elements(device, size, [&](std::size_t first, std::size_t count) {
+    const Update update = all;  // in registers: what lies in memory might be what was just written
     if (!working) {
       Block{}.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { update(first + i); });
       return;
