@@ -159,7 +159,9 @@ void refuse_if_too_large(const Job& job, std::size_t ranks_on_host) {
   if (plan.fits()) return;
   fail(Exit::out_of_memory,
        str("out of memory: the plan of this job does not fit; nothing was started.\n", memory_table({&plan, 1}), "\n",
-           remedy_lines(find_remedies(job, ranks_on_host), job.device.capacity())));
+           plan.device().fits() ? "What may help the host: more ranks, a higher zero_optimization.stage, "
+                                  "zero_optimization.offload_optimizer.device=nvme, or a larger device.host_memory."
+                                : remedy_lines(find_remedies(job, ranks_on_host), job.device.capacity())));
 }
 
 }  // namespace tranche

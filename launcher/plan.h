@@ -57,7 +57,7 @@ struct Remedy {
 // of that. Empty: nothing of this fits.
 std::vector<Remedy> find_remedies(const Job& job, std::size_t ranks_on_host);
 
-// Throws Exit::out_of_memory with the plan and what would fit, if the job's device.memory does not hold it.
+// Throws Exit::out_of_memory with the plan and what would fit, if a memory that it limits does not hold it.
 void refuse_if_too_large(const Job& job, std::size_t ranks_on_host);
 
 }  // namespace tranche

@@ -65,6 +65,8 @@ OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session)
     opened.folder = checkpoint::resolve(directory);
     const checkpoint::Manifest manifest = checkpoint::read_manifest(opened.folder);
     opened.job = std::make_unique<Job>(stored_job(manifest.state.job, opened.folder.string(), {}));
+    // The disk that it was trained with may be another machine's; without moments there is little to keep there.
+    if (opened.job->offload.optimizer == Tier::disk) opened.job->offload.optimizer = Tier::host;
     opened.job->settle(session.ranks());
   });
   return opened;

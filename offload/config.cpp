@@ -11,7 +11,7 @@ void OffloadConfig::declare(Section& zero) {
   Section& section = zero.section(
       "offload_optimizer",
       "Where masters, the optimizer's state and sums of gradients live, and where they are updated (Ren et al. 2021). "
-      "Changes no number. From stage 1 on.");
+      "Changes no number.");
   section.all_may_change();
   section.choice<Tier>("device", optimizer, {{"none", Tier::device}, {"cpu", Tier::host}, {"nvme", Tier::disk}})
       .about(
@@ -42,7 +42,8 @@ void OffloadConfig::declare(Section& zero) {
 void AioConfig::declare(Section& aio) {
   aio.all_may_change();
   aio.key("block_size", block_size)
-      .accept([](std::size_t bytes) { return bytes >= 4096 && bytes % 4096 == 0; }, "a multiple of 4096")
+      .accept([](std::size_t bytes) { return bytes >= 4096 && bytes <= (1u << 30) && bytes % 4096 == 0; },
+              "a multiple of 4096, at most 1 GiB")
       .about("Bytes of a request, at most.");
   aio.key("queue_depth", queue_depth).between(1, 1024).about("Requests at a time, for each rank.");
   aio.no_effect("intra_op_parallelism", nullptr, "requests are asynchronous");

@@ -7,6 +7,18 @@
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {
+namespace {
+
+// A transfer fails on another thread, which knows nothing of the step: what is being done is told from here.
+void wait_for(const Event& transfer) {
+  try {
+    transfer.wait();
+  } catch (const Error& error) {
+    fail(error.exit(), without_frames(error.what()));
+  }
+}
+
+}  // namespace
 
 DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, DType gradients, Device& device,
                              Device& host, Disk& disk)
@@ -74,12 +86,12 @@ Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
   const Shape shape = (*owned_)[unit].working.shape();
   const Tensor whole = Tensor::empty(host_, (*owned_)[unit].unit->name() + " " + kinds_[kind] + " from disk",
                                      Category::communication, shape, DType::float32);
-  disk_.read(offset_of(kind, unit_places_[unit]), whole.byte_span()).wait();
+  wait_for(disk_.read(offset_of(kind, unit_places_[unit]), whole.byte_span()));
   return whole;
 }
 
 void DiskPlacement::give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) {
-  disk_.write(offset_of(kind, unit_places_[unit]), std::as_bytes(borrowed)).wait();
+  wait_for(disk_.write(offset_of(kind, unit_places_[unit]), std::as_bytes(borrowed)));
 }
 
 // Half of the slots are read ahead; the other half's writes have that long to finish.
@@ -93,17 +105,17 @@ void DiskPlacement::stream(const Pass& pass, const Shards& gradients, const Work
     Slot& slot = slot_of(i - ahead);
     {
       const trace::Span span{trace::Kind::wait, "wait for the disk"};
-      for (const Event& read : slot.reads) read.wait();
+      for (const Event& read : slot.reads) wait_for(read);
     }
     work(at_hand(piece, slot, gradients));
     depart(pass, piece, slot);
   }
   for (Slot& slot : slots_)
-    for (const Event& departure : slot.departures) departure.wait();
+    for (const Event& departure : slot.departures) wait_for(departure);
 }
 
 void DiskPlacement::read_ahead(const Pass& pass, const Piece& piece, Slot& slot) {
-  for (const Event& departure : slot.departures) departure.wait();
+  for (const Event& departure : slot.departures) wait_for(departure);
   slot.departures.clear();
   slot.reads.clear();
   for (std::size_t kind = 0; kind < pass.reads; ++kind)

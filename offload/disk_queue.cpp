@@ -96,12 +96,13 @@ void DiskQueue::finished(Request* request, std::int64_t result) {
     request->offset += moved;
     request->data += moved;
     request->bytes -= moved;
-    return submit(request);
+    submit(request);
+  } else {
+    --under_way_;
+    // Nothing was moved: the file ends before the place. A write of nothing has met a full disk.
+    const int reason = result < 0 ? static_cast<int>(-result) : result == 0 ? (request->writes ? ENOSPC : ENODATA) : 0;
+    close(std::unique_ptr<Request>{request}, reason);
   }
-  --under_way_;
-  // Nothing was moved: the file ends before the place. A write of nothing has met a full disk.
-  const int reason = result < 0 ? static_cast<int>(-result) : result == 0 ? (request->writes ? ENOSPC : ENODATA) : 0;
-  close(std::unique_ptr<Request>{request}, reason);
   submit_waiting();
   if (under_way_ == 0) idle_.notify_all();
 }

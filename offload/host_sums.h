@@ -26,9 +26,9 @@ class HostSums : public SumPlacement {
  private:
   Device& host_;
   OnHost on_host_;
+  Tensor arriving_[2];  // on the host: one piece is added while the next one comes
   std::unique_ptr<CopyStream> copies_;
-  Tensor arriving_[2];               // bytes on the host: one piece is added while the next one comes
-  std::unique_ptr<WorkQueue> adds_;  // last: it uses the others
+  std::unique_ptr<WorkQueue> adds_;  // last: each uses those before it
 };
 
 }  // namespace tranche

@@ -1,6 +1,9 @@
 // Requests through io_uring (Axboe 2019): one ring, filled by whoever asks, emptied by one thread.
 #include <liburing.h>
 
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -38,8 +41,12 @@ class IoUring : public DiskQueue::System {
     check(entry != nullptr, "more requests at a time than the ring holds");
     prepare(entry);
     io_uring_sqe_set_data(entry, data);
-    const int submitted = io_uring_submit(&ring_);
-    check(submitted == 1, "io_uring took ", submitted, " of 1 requests");
+    // What was not taken stays in the ring. The kernel may be short of memory, and others' transfers free some.
+    for (int taken = io_uring_submit(&ring_); taken < 1; taken = io_uring_submit(&ring_)) {
+      check(taken == 0 || taken == -EINTR || taken == -EAGAIN || taken == -EBUSY || taken == -ENOMEM,
+            "io_uring refuses a request: ", std::strerror(-taken));
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
   }
 
   void reap() {
@@ -61,12 +68,30 @@ class IoUring : public DiskQueue::System {
   std::thread thread_;
 };
 
+// Since Linux 5.6; and whoever may make a ring may be forbidden to use it.
+bool works(io_uring& ring) {
+  io_uring_probe* const probe = io_uring_get_probe_ring(&ring);
+  const bool can = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_READ) != 0 &&
+                   io_uring_opcode_supported(probe, IORING_OP_WRITE) != 0;
+  if (probe != nullptr) io_uring_free_probe(probe);
+  if (!can) return false;
+  io_uring_prep_nop(io_uring_get_sqe(&ring));
+  io_uring_cqe* done = nullptr;
+  if (io_uring_submit(&ring) != 1 || io_uring_wait_cqe(&ring, &done) != 0) return false;
+  io_uring_cqe_seen(&ring, done);
+  return true;
+}
+
 }  // namespace
 
 std::unique_ptr<DiskQueue::System> make_io_uring(DiskQueue& queue, int descriptor, std::size_t depth) {
   io_uring ring{};
   // One more for the end.
   if (io_uring_queue_init(static_cast<unsigned>(depth + 1), &ring, 0) != 0) return nullptr;
+  if (!works(ring)) {
+    io_uring_queue_exit(&ring);
+    return nullptr;
+  }
   return std::make_unique<IoUring>(queue, descriptor, ring);
 }
 

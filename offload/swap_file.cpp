@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
@@ -38,10 +39,14 @@ SwapFile::SwapFile(const std::filesystem::path& folder) : folder_(folder) {
   create_folder(folder_);
   descriptor_ = open_without_name(folder_);
   if (descriptor_ < 0) fail_with(errno, "create a swap file", folder_);
-  if (::fcntl(descriptor_, F_SETFL, ::fcntl(descriptor_, F_GETFL) | O_DIRECT) != 0)
-    log::warning(str("the file system of ", folder_.string(),
-                     " has no direct reads and writes: offloaded state passes the system's page cache, which is slower "
-                     "and takes memory"));
+  if (::fcntl(descriptor_, F_SETFL, ::fcntl(descriptor_, F_GETFL) | O_DIRECT) == 0) return;
+  // Else a write would be done when the cache has it, and what the disk says later would be told to nobody.
+  const int synchronous = ::open(str("/proc/self/fd/", descriptor_).c_str(), O_RDWR | O_CLOEXEC | O_DSYNC);
+  if (synchronous < 0) fail_with(errno, "open a swap file for synchronous writes", folder_);
+  ::close(std::exchange(descriptor_, synchronous));
+  log::warning(str("the file system of ", folder_.string(),
+                   " has no direct reads and writes: offloaded state passes the system's page cache, which is slower "
+                   "and takes memory"));
 }
 
 SwapFile::~SwapFile() { ::close(descriptor_); }

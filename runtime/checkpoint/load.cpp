@@ -94,7 +94,8 @@ std::vector<Damage> fill(const fs::path& folder, const Manifest& manifest, const
   if (failed == failures.end()) return {};
   // The first block that did not fit ended the reading: this finds all, and names files and tensors.
   std::vector<Damage> damages = verify_together(folder, manifest, peers);
-  if (damages.empty()) damages.push_back({folder.filename().string(), *failed});
+  // Nothing is: then it was the reading, or what a slice was borrowed from, and no older checkpoint would do better.
+  ensure(Exit::storage, !damages.empty(), *failed);
   return damages;
 }
 

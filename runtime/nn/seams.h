@@ -43,7 +43,7 @@ class SumPlacement {
  public:
   virtual ~SumPlacement() = default;
   virtual Device& home(const Unit&, Device& computes) { return computes; }
-  // sum += from, exactly as float32; from any thread, one at a time for each sum.
+  // sum += from, exactly as float32; from any thread, one addition at a time.
   virtual void add(std::span<const std::byte> from, DType dtype, const Tensor& sum);
   // The same of a whole gradient, which stays until the event; the event before has been waited for.
   virtual Event add(const Tensor& gradient, const Tensor& sum);

@@ -36,8 +36,26 @@ TEST_P(BrokenDisks, EndTheRunAndLeaveTheLastCheckpoint) {
     EXPECT_EQ(error.exit(), Exit::storage);
     EXPECT_THAT(error.what(), HasSubstr(broken.says));
     EXPECT_THAT(error.what(), HasSubstr("of the swap file in"));
+    EXPECT_THAT(error.what(), HasSubstr("while training step"));
   }
   EXPECT_EQ(run.digest_after(8, job, on_disk, "run"), whole);
+}
+
+// The checkpoint is not what is broken, so nothing older is taken in its place.
+TEST(BrokenDisk, WhileLoadingIsNoDamageOfTheCheckpoint) {
+  SmallRun run;
+  const SmallJob job{.numbers = Numbers::bfloat16, .micro_batches = 4};
+  const Arrangement on_disk{.offload = Offload::to_disk};
+  run.digest_after(2, job, on_disk, "run");
+  run.digest_after(4, job, on_disk, "run");
+  try {
+    const SwapFaults faults{IoCall::read, 0, {.error = EIO}};
+    run.digest_after(6, job, on_disk, "run");
+    ADD_FAILURE() << "nothing failed in " << faults.calls() << " calls";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit(), Exit::storage);
+    EXPECT_THAT(error.what(), ::testing::AllOf(HasSubstr("Input/output error"), HasSubstr("resuming from")));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, BrokenDisks,
