@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -22,17 +23,20 @@ inline Arrangement arrangement_of(const std::vector<std::size_t>& row) {
   return {ranks[row[0]], stages[row[1]], buckets[row[2]], row[3] == 1, threads[row[4]], offloads[row[5]]};
 }
 
+// Every combination of all but the last setting, tiers, which take turns.
 inline std::vector<std::vector<std::size_t>> every_row() {
+  const std::vector<std::size_t> others{settings.begin(), settings.end() - 1};
   std::vector<std::vector<std::size_t>> rows;
   std::size_t count = 1;
-  for (const std::size_t each : settings) count *= each;
+  for (const std::size_t each : others) count *= each;
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<std::size_t> row;
     std::size_t rest = i;
-    for (const std::size_t each : settings) {
+    for (const std::size_t each : others) {
       row.push_back(rest % each);
       rest /= each;
     }
+    row.push_back(std::accumulate(row.begin(), row.end(), std::size_t{0}) % settings.back());
     rows.push_back(row);
   }
   return rows;
