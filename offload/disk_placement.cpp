@@ -4,7 +4,6 @@
 
 #include "offload/pieces.h"
 #include "runtime/base/trace.h"
-#include "runtime/ops/elementwise.h"
 
 namespace tranche {
 namespace {
@@ -62,7 +61,7 @@ void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   stream({.reads = 0, .writes = 1}, {}, [&](const StatePiece& at) {
     const Owned& unit = owned[at.unit];
     unit.unit->initialise(seed, unit.first + at.first, at.master);
-    if (at.rounded) ops::convert(at.master, at.rounded);
+    tranche::round(at);
   });
 }
 
@@ -77,9 +76,7 @@ void DiskPlacement::update(const Shards& gradients, const Work& work) {
 }
 
 void DiskPlacement::round() {
-  stream({.reads = 1, .writes = 0}, {}, [](const StatePiece& at) {
-    if (at.rounded) ops::convert(at.master, at.rounded);
-  });
+  stream({.reads = 1, .writes = 0}, {}, [](const StatePiece& at) { tranche::round(at); });
 }
 
 Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "offload/pieces.h"
-#include "runtime/ops/elementwise.h"
 
 namespace tranche {
 
@@ -44,15 +43,13 @@ void HostPlacement::choose_units() {
 
 void HostPlacement::add_moment(const std::string& name) {
   kinds_.push_back(name);
-  state_.add_moment(name, *owned_);
+  state_.add_moment(name);
 }
 
 void HostPlacement::update(const Shards& gradients, const Work& work) { over_pieces(gradients, work); }
 
 void HostPlacement::round() {
-  over_pieces({}, [](const StatePiece& piece) {
-    if (piece.rounded) ops::convert(piece.master, piece.rounded);
-  });
+  over_pieces({}, [](const StatePiece& piece) { tranche::round(piece); });
 }
 
 void HostPlacement::over_pieces(const Shards& gradients, const Work& work) {

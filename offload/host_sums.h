@@ -17,7 +17,6 @@ class HostSums : public SumPlacement {
 
   // device: the one that computes. Both must outlive the object. dtype: of what will be added.
   HostSums(Device& device, Device& host, DType dtype, OnHost on_host);
-  ~HostSums() override;
 
   Device& home(const Unit& unit, Device& computes) override;
   void add(std::span<const std::byte> from, DType dtype, const Tensor& sum) override;
@@ -28,7 +27,7 @@ class HostSums : public SumPlacement {
   OnHost on_host_;
   Tensor arriving_[2];  // on the host: one piece is added while the next one comes
   std::unique_ptr<CopyStream> copies_;
-  std::unique_ptr<WorkQueue> adds_;  // last: each uses those before it
+  WorkQueue adds_{"host sums"};  // last: each uses those before it
 };
 
 }  // namespace tranche

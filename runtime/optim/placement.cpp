@@ -4,6 +4,10 @@
 
 namespace tranche {
 
+void round(const StatePiece& piece) {
+  if (piece.rounded) ops::convert(piece.master, piece.rounded);
+}
+
 void StateTensors::add_master(const Owned& owned, Device& home, bool separate, std::uint64_t seed) {
   Tensor master = owned.working.detached();
   if (separate)
@@ -13,11 +17,11 @@ void StateTensors::add_master(const Owned& owned, Device& home, bool separate, s
   units_.push_back(owned.unit);
 }
 
-void StateTensors::add_moment(const std::string& name, const std::vector<Owned>& owned) {
+void StateTensors::add_moment(const std::string& name) {
   std::vector<Tensor> tensors;
   for (const Tensor& master : kinds_[0])
-    tensors.push_back(Tensor::zeros(master.device(), owned[tensors.size()].unit->name() + " " + name,
-                                    Category::optimizer, master.shape(), DType::float32));
+    tensors.push_back(Tensor::zeros(master.device(), units_[tensors.size()]->name() + " " + name, Category::optimizer,
+                                    master.shape(), DType::float32));
   kinds_.push_back(std::move(tensors));
 }
 
@@ -38,7 +42,7 @@ void ResidentPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t see
 
 void ResidentPlacement::add_moment(const std::string& name) {
   kinds_.push_back(name);
-  state_.add_moment(name, *owned_);
+  state_.add_moment(name);
 }
 
 void ResidentPlacement::update(const Shards& gradients, const Work& work) {

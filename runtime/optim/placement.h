@@ -24,6 +24,9 @@ struct StatePiece {
   Tensor rounded{};               // (1, n), half: receives the rounded master; empty where there is nothing to round
 };
 
+// Rounds the piece's master to its copy, where it has one.
+void round(const StatePiece& piece);
+
 // One rank calls from one thread, in the order: adopt, add_moment..., then the rest.
 class OptimizerPlacement {
  public:
@@ -61,7 +64,7 @@ class StateTensors {
  public:
   // With its initial values; `separate`: beside the working copy, else it is that copy.
   void add_master(const Owned& owned, Device& home, bool separate, std::uint64_t seed);
-  void add_moment(const std::string& name, const std::vector<Owned>& owned);
+  void add_moment(const std::string& name);
 
   const Tensor& master(std::size_t unit) const { return kinds_[0][unit]; }
   const Tensor& of(std::size_t kind, std::size_t unit) const { return kinds_[kind][unit]; }
