@@ -12,6 +12,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/round.h"
 
 namespace tranche {
 namespace {
@@ -52,7 +53,7 @@ SwapFile::SwapFile(const std::filesystem::path& folder) : folder_(folder) {
 SwapFile::~SwapFile() { ::close(descriptor_); }
 
 std::uint64_t SwapFile::extend(std::uint64_t bytes) {
-  const std::uint64_t begin = size_, more = (bytes + alignment - 1) / alignment * alignment;
+  const std::uint64_t begin = size_, more = padded(bytes, alignment);
   if (more == 0) return begin;
   // Where a file system cannot set space aside, a full disk shows when the state is written.
   if (::fallocate(descriptor_, 0, static_cast<off_t>(begin), static_cast<off_t>(more)) != 0 &&

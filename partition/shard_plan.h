@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "runtime/base/round.h"
 #include "runtime/nn/seams.h"
 #include "runtime/ops/reduce.h"
 

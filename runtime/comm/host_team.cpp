@@ -11,6 +11,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/base/round.h"
 #include "runtime/base/trace.h"
 #include "runtime/comm/mpi_messages.h"
 
@@ -22,7 +23,7 @@ constexpr std::size_t small_row = 4096;
 // What a rank posts is its row's offset in its memory file, or this: in the control block.
 constexpr std::uint64_t in_control = std::numeric_limits<std::uint64_t>::max();
 
-std::size_t meeting_bytes(std::size_t ranks) { return (Meeting::bytes(ranks) + small_row - 1) / small_row * small_row; }
+std::size_t meeting_bytes(std::size_t ranks) { return padded(Meeting::bytes(ranks), small_row); }
 
 // What a rank shows the others of its host before they have anything in common.
 struct Introduction {

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "runtime/base/error.h"
+#include "runtime/base/round.h"
 
 namespace tranche {
 namespace {
@@ -33,7 +34,7 @@ std::byte* map(int descriptor, std::size_t bytes, int protection) {
   std::byte* first = static_cast<std::byte*>(room);
   const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(room) % huge_page) % huge_page;
   std::byte* begin = first + before;
-  const std::size_t mapped = (bytes + page - 1) / page * page;
+  const std::size_t mapped = padded(bytes, page);
   if (::mmap(begin, bytes, protection, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, descriptor, 0) == MAP_FAILED) {
     ::munmap(room, bytes + huge_page);
     return nullptr;

@@ -5,8 +5,9 @@
 
 namespace tranche {
 
-// Every allocation is address space that nobody may touch: the ledger counts it, the machine gives nothing for it, and
-// a read or a write ends the process. Kernels of DeviceType::shape compute nothing; what the host reads is zero.
+// Every allocation is a run of addresses that no processor maps: the ledger counts it, the machine gives nothing for it
+// (not even address space, so a plan is as large as it likes), and a read or a write ends the process. Kernels of
+// DeviceType::shape compute nothing; what the host reads is zero.
 class ShapeDevice : public Device {
  public:
   explicit ShapeDevice(std::size_t capacity = unlimited, Tier tier = Tier::device)
@@ -18,7 +19,7 @@ class ShapeDevice : public Device {
 
  protected:
   std::byte* allocate_bytes(std::size_t bytes, Category category) override;
-  void free_bytes(std::byte* data, std::size_t bytes) override;
+  void free_bytes(std::byte*, std::size_t) override {}
 };
 
 }  // namespace tranche

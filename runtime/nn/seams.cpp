@@ -1,5 +1,6 @@
 #include "runtime/nn/seams.h"
 
+#include "runtime/base/round.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {

@@ -134,9 +134,4 @@ class LocalSync : public GradientSync {
 Tensor& sum_of(Shards& sums, const Unit& unit, Device& home, std::size_t elements);
 // sums[unit] += gradient in float32, on the gradient's device.
 void add_to_sum(Shards& sums, const Unit& unit, const Tensor& gradient);
-
-// The flat layout's length for `size` elements: a multiple of `multiple`.
-constexpr std::size_t padded(std::size_t size, std::size_t multiple) {
-  return (size + multiple - 1) / multiple * multiple;
-}
 }  // namespace tranche

@@ -1,11 +1,12 @@
 #include "runtime/ops/cpu/workspace.h"
+#include "runtime/base/round.h"
 
 #include <cstdint>
 
 namespace tranche::ops {
 
 Buffer row_sums_workspace(Device& device, std::size_t rows, std::size_t width) {
-  const std::size_t blocks = (rows + block_rows - 1) / block_rows;
+  const std::size_t blocks = pieces_of(rows, block_rows);
   return device.allocate(blocks * width * sizeof(float), Category::workspace, "sums over blocks of rows");
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/round.h"
 #include "runtime/train/batches.h"
 
 namespace tranche {
@@ -12,7 +13,7 @@ Evaluation evaluate(Model& model, const Objective& objective, const TokenFile& f
   const std::uint64_t all_samples = count_samples(file, sequence_length);
   const SequentialOrder order{samples == 0 ? all_samples : std::min(samples, all_samples), micro_batch_size};
   const std::uint64_t count = order.micro_batches(), ranks = world.size();
-  const std::uint64_t rounds = (count + ranks - 1) / ranks;
+  const std::uint64_t rounds = pieces_of(count, ranks);
   model.set_training(false);
 
   std::vector<double> mine;

@@ -10,6 +10,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/base/round.h"
 #include "runtime/base/trace.h"
 #include "runtime/device/copy_stream.h"
 #include "runtime/device/work_queue.h"
@@ -38,7 +39,7 @@ constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
 std::size_t size_class(std::size_t bytes) {
   if (bytes <= page) return page;
   const std::size_t step = std::max(page, std::bit_floor(bytes - 1) / 4);
-  return (bytes + step - 1) / step * step;
+  return padded(bytes, step);
 }
 
 // What peers read. A rank's activations and optimizer state are nobody else's business.
@@ -62,7 +63,7 @@ bool make_pages(std::byte* block, std::size_t bytes) {
   for (std::size_t begin = 0; begin < whole; begin += huge_page)
     if (!write(block + begin, page)) return false;
   if (whole != 0) ::madvise(block, whole, madvise_collapse);  // a wish too
-  return write(block, (bytes + page - 1) / page * page);
+  return write(block, padded(bytes, page));
 }
 
 // One thread: a copy runs beside computation, at a core's share of the memory's speed.
@@ -143,7 +144,7 @@ std::byte* CpuDevice::new_in_file(std::size_t bytes, std::size_t mapped) {
   std::size_t begin = 0;
   {
     const std::lock_guard lock{mutex_};
-    begin = mapped >= huge_page ? (end_ + huge_page - 1) / huge_page * huge_page : end_;
+    begin = mapped >= huge_page ? padded(end_, huge_page) : end_;
     if (begin > file_->bytes() || mapped > file_->bytes() - begin) return nullptr;
     end_ = begin + mapped;
   }

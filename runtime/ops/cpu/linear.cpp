@@ -1,6 +1,7 @@
 // Matrix products, cut into tiles of the output. The cut depends on the shape alone, and one thread computes a tile
 // from its first product to its last.
 #include "runtime/ops/kernels/linear.h"
+#include "runtime/base/round.h"
 
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/ops/cpu/gemm.h"
@@ -27,9 +28,9 @@ struct Tile {
 struct Cut {
   std::size_t size, part, parts;
   Cut(std::size_t size_to_cut, std::size_t most) : size(size_to_cut) {
-    parts = (size + most - 1) / most;
-    part = parts == 0 ? 1 : ((size + parts - 1) / parts + 15) / 16 * 16;
-    parts = (size + part - 1) / part;
+    parts = pieces_of(size, most);
+    part = parts == 0 ? 1 : padded(pieces_of(size, parts), 16);
+    parts = pieces_of(size, part);
   }
   std::size_t length(std::size_t i) const { return (i + 1) * part <= size ? part : size - i * part; }
 };
@@ -202,7 +203,7 @@ template <class T> void bias_gradient_strip(const LinearBiasGradient& g, std::si
 }
 
 void bias_gradient(Device& device, const LinearBiasGradient& g) {
-  pool_of(device).run((g.out + strip - 1) / strip, [&](std::size_t tile) {
+  pool_of(device).run(pieces_of(g.out, strip), [&](std::size_t tile) {
     const std::size_t first = tile * strip, count = g.out - first < strip ? g.out - first : strip;
     with_type(g.dy.dtype, [&](auto type) { bias_gradient_strip<decltype(type)>(g, first, count); });
   });

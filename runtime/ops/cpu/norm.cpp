@@ -1,4 +1,5 @@
 #include "runtime/ops/kernels/norm.h"
+#include "runtime/base/round.h"
 
 #include "runtime/ops/cpu/tiles.h"
 #include "runtime/ops/cpu/workspace.h"
@@ -58,7 +59,7 @@ void rms_norm_input_gradient(Device& device, const NormInputGradient& a) {
 template <bool adds, class T, class Term>
 void sum_rows(Device& device, std::size_t rows, std::size_t width, T* target, const Term& term) {
   constexpr std::size_t strip = 256;
-  const std::size_t blocks = (rows + block_rows - 1) / block_rows;
+  const std::size_t blocks = pieces_of(rows, block_rows);
   const Buffer scratch = row_sums_workspace(device, rows, width);
   float* partial = reinterpret_cast<float*>(scratch.data());
   in_pieces(device, rows, block_rows, [&](std::size_t first, std::size_t count) {

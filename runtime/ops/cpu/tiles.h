@@ -1,6 +1,7 @@
 // How kernels over elements and rows divide their work: into tiles fixed by the shape, which threads take.
 #pragma once
 
+#include "runtime/base/round.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/ops/cpu/block.h"
 #include "runtime/ops/kernels/elements.h"
@@ -12,7 +13,7 @@ inline constexpr std::size_t tile_elements = 131072;
 // work(first, count) for the pieces of `size`, each of `piece` (the last one of what is left).
 template <class Work>
 TRANCHE_INLINE void in_pieces(Device& device, std::size_t size, std::size_t piece, const Work& work) {
-  pool_of(device).run((size + piece - 1) / piece, [&](std::size_t tile) {
+  pool_of(device).run(pieces_of(size, piece), [&](std::size_t tile) {
     const std::size_t first = tile * piece, left = size - first;
     work(first, left < piece ? left : piece);
   });

@@ -22,13 +22,13 @@ TEST(MemoryFile, IsSeenByItsName) {
 }
 
 TEST(MemoryFile, IsLongAndSmall) {
-  const MemoryFile file{std::size_t{1} << 40};
+  const MemoryFile file{std::size_t{1} << 36};
   MemoryFileView view{file.name()};
   for (const std::size_t offset : {std::size_t{0}, 100 * mib, 3000 * mib, std::size_t{5}}) {
     file.data()[offset] = static_cast<std::byte>(offset % 251);
     EXPECT_EQ(view.at(offset, 1).front(), static_cast<std::byte>(offset % 251));
   }
-  EXPECT_THROW(view.at(std::size_t{1} << 40, 1), Error);
+  EXPECT_THROW(view.at(std::size_t{1} << 36, 1), Error);
 }
 
 TEST(MemoryFile, IsNotMistakenForAnother) {
