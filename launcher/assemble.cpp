@@ -2,7 +2,9 @@
 
 #include "amp/config.h"
 #include "offload/disk_placement.h"
+#include "offload/disk_slices.h"
 #include "offload/host_placement.h"
+#include "offload/host_slices.h"
 #include "partition/canonical_sync.h"
 #include "partition/partitioned_store.h"
 #include "runtime/base/log.h"
@@ -13,11 +15,19 @@
 namespace tranche {
 namespace {
 
-std::unique_ptr<ParameterStore> make_store(const Job& job, Communicator& world, Device& device) {
+// Null: slices lie on the device.
+std::unique_ptr<SlicePlacement> make_slices(const Job& job, const Memory& memory) {
+  if (job.offload.parameters == Tier::disk)
+    return std::make_unique<DiskSlices>(memory.device, memory.host, memory.disk);
+  if (job.offload.parameters == Tier::host) return std::make_unique<HostSlices>(memory.device, memory.host);
+  return nullptr;
+}
+
+std::unique_ptr<ParameterStore> make_store(const Job& job, SlicePlacement* away, Communicator& world, Device& device) {
   const Precision precision = job.amp.precision();
-  if (world.size() == 1 || job.zero.stage == 0)
-    return std::make_unique<ResidentStore>(device, precision, world.size() * ops::block);
-  return std::make_unique<PartitionedStore>(job.zero, precision, world, device);
+  const bool whole = job.zero.stage == 0 || (world.size() == 1 && away == nullptr);
+  if (whole) return std::make_unique<ResidentStore>(device, precision, world.size() * ops::block);
+  return std::make_unique<PartitionedStore>(job.zero, precision, world, device, away);
 }
 
 std::unique_ptr<OptimizerPlacement> make_placement(const Job& job, const Memory& memory) {
@@ -55,7 +65,8 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory)
     : world_(world),
       device_(memory.device),
       model_(job.make_model()),
-      parameters_(make_store(job, world, memory.device)),
+      slices_(make_slices(job, memory)),
+      parameters_(make_store(job, slices_.get(), world, memory.device)),
       placement_(make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job)),
@@ -80,7 +91,7 @@ checkpoint::ModelState Replica::held() const {
     for (std::size_t kind = 0; kind < state.kinds.size(); ++kind)
       slices.push_back(
           {.first = owned()[u].first,
-           .count = owned()[u].working.size(),
+           .count = owned()[u].size,
            .borrow =
                [this, kind, u] {
                  const Tensor whole = placement_->borrow(kind, u);

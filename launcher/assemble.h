@@ -48,6 +48,7 @@ class Replica {
   Communicator& world_;
   Device& device_;
   std::unique_ptr<Model> model_;
+  std::unique_ptr<SlicePlacement> slices_;
   std::unique_ptr<ParameterStore> parameters_;
   std::unique_ptr<OptimizerPlacement> placement_;
   std::unique_ptr<GradientSync> gradients_;

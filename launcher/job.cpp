@@ -116,13 +116,7 @@ void Job::complete(const JobText& text) {
          "\"reduction_block\" is ", train.reduction_block,
          ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
          zero.stage);
-  const std::string offloaded = "zero_optimization.offload_optimizer.";
-  if (offload.optimizer == Tier::disk) {
-    ensure(Exit::job_file, offload.nvme_path.has_value(), root_.place_of(offloaded + "device"), "\"", offloaded,
-           "device\" is \"nvme\": \"", offloaded, "nvme_path\" must name a folder on the disk");
-    ensure(Exit::job_file, offload.ratio == 1, root_.place_of(offloaded + "ratio"), "\"", offloaded, "ratio\" is ",
-           offload.ratio, ", which keeps a part on the device: only with \"device\": \"cpu\"");
-  }
+  check_offload();
   if (scheduler.has_total() && !scheduler.total) {
     scheduler.total = train.steps;
     root_.derived("scheduler.params.total_num_steps", "steps");
@@ -133,6 +127,30 @@ void Job::complete(const JobText& text) {
     checkpoint.directory = (std::filesystem::path{"runs"} / std::filesystem::path{text.source.file}.stem()).string();
     root_.derived("checkpoint.directory", "the job file's name");
   }
+}
+
+void Job::check_offload() const {
+  const std::string state = "zero_optimization.offload_optimizer.", slices = "zero_optimization.offload_param.";
+  const auto refuse = [&](bool refused, const std::string& key, const auto&... why) {
+    ensure(Exit::job_file, !refused, root_.place_of(key), "\"", key, "\" is ", why...);
+  };
+  const bool away = offload.parameters != Tier::device;
+  refuse(offload.uses_disk() && offload.swap_folder().empty(),
+         (offload.optimizer == Tier::disk ? state : slices) + "device",
+         "\"nvme\": \"nvme_path\" beside it must name a folder on the disk");
+  refuse(offload.nvme_path && offload.parameter_nvme_path && offload.nvme_path != offload.parameter_nvme_path,
+         slices + "nvme_path", "\"", offload.parameter_nvme_path.value_or(""), "\" where \"", state,
+         "nvme_path\" is \"", offload.nvme_path.value_or(""), "\": a rank has one swap file, so name one folder");
+  refuse(offload.optimizer == Tier::disk && offload.ratio != 1, state + "ratio", offload.ratio,
+         ", which keeps a part on the device: only with \"device\": \"cpu\"");
+  refuse(away && zero.stage != 3, slices + "device",
+         "for slices of parameters: \"zero_optimization.stage\" must be 3, "
+         "found ",
+         zero.stage);
+  refuse(away && offload.optimizer == Tier::device, slices + "device",
+         "for jobs whose optimizer state is off the device too: set \"", state, "device\" to \"cpu\" or \"nvme\"");
+  refuse(away && offload.ratio != 1, state + "ratio", offload.ratio, ", which keeps a part on the device: not with \"",
+         slices, "device\"");
 }
 
 void Job::settle(std::size_t ranks) {

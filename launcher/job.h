@@ -88,6 +88,7 @@ class Job {
   void declare();
   void read_model(const JobText& text);
   void complete(const JobText& text);
+  void check_offload() const;
 
   Section root_;
 };

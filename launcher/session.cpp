@@ -66,7 +66,8 @@ OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session)
     const checkpoint::Manifest manifest = checkpoint::read_manifest(opened.folder);
     opened.job = std::make_unique<Job>(stored_job(manifest.state.job, opened.folder.string(), {}));
     // The disk that it was trained with may be another machine's; without moments there is little to keep there.
-    if (opened.job->offload.optimizer == Tier::disk) opened.job->offload.optimizer = Tier::host;
+    for (Tier* tier : {&opened.job->offload.optimizer, &opened.job->offload.parameters})
+      if (*tier == Tier::disk) *tier = Tier::host;
     opened.job->settle(session.ranks());
   });
   return opened;

@@ -17,7 +17,7 @@ void OffloadConfig::declare(Section& zero) {
       .about(
           "none: on the device; cpu: in host memory; nvme: on disk, in a file of each rank's in `nvme_path` that has "
           "no name and is gone with the process.");
-  section.key("nvme_path", nvme_path).about("A folder on a fast disk of the rank's host.");
+  section.key("nvme_path", nvme_path).about("A folder on a fast disk of the rank's host, for the rank's swap file.");
   section.key("buffer_count", buffer_count)
       .at_least(2)
       .about("Pieces of state that are under way between the tiers at a time.");
@@ -33,10 +33,18 @@ void OffloadConfig::declare(Section& zero) {
   section.not_yet("super_offload", false, "updates by a second processor");
   section.no_effect("cpuadam_cores_perc", nullptr, "updates take turns with the rest of the step, on device.threads");
 
-  Section& parameters = zero.section("offload_param", "Where parameters live between visits.");
-  parameters.not_yet("device", "none", "parameters in host memory or on disk");
-  for (const char* key : {"nvme_path", "buffer_count", "buffer_size", "max_in_cpu", "pin_memory"})
-    parameters.no_effect(key, nullptr, "parameters are not offloaded");
+  Section& slices =
+      zero.section("offload_param",
+                   "Where each rank's slices of the working parameters lie between their gathers, at stage 3 and with "
+                   "`offload_optimizer` (Rajbhandari et al. 2021). Changes no number.");
+  slices.all_may_change();
+  slices.choice<Tier>("device", parameters, {{"none", Tier::device}, {"cpu", Tier::host}, {"nvme", Tier::disk}})
+      .about("none: on the device; cpu: in host memory; nvme: in the rank's file in `nvme_path`.");
+  slices.key("nvme_path", parameter_nvme_path)
+      .about("The same folder as `offload_optimizer.nvme_path`, or the only one that is named.");
+  for (const char* key : {"buffer_count", "buffer_size", "max_in_cpu"})
+    slices.no_effect(key, nullptr, "a slice that is fetched has a buffer of its size, and two are at a time");
+  slices.no_effect("pin_memory", nullptr, "the CPU's copies need no pinned memory");
 }
 
 void AioConfig::declare(Section& aio) {

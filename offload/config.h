@@ -1,4 +1,5 @@
-// What a job file says about where state lives when not on the device: "zero_optimization.offload_optimizer".
+// What a job file says about where state lives when not on the device: "zero_optimization.offload_optimizer" and
+// "offload_param".
 #pragma once
 
 #include <cstddef>
@@ -20,16 +21,21 @@ struct AioConfig {
 };
 
 struct OffloadConfig {
-  Tier optimizer = Tier::device;
+  Tier optimizer = Tier::device, parameters = Tier::device;
   std::size_t buffer_count = 4;           // pieces under way at a time
   double ratio = 1;                       // of the elements that leave the device
   std::size_t sub_group = 1'000'000'000;  // elements in a piece, at most
 
-  std::optional<std::string> nvme_path{};  // of the swap file, where something goes to disk
+  std::optional<std::string> nvme_path{}, parameter_nvme_path{};  // one folder, which either key may name
   AioConfig aio;
 
   // The keys in "zero_optimization".
   void declare(Section& zero);
+
+  bool uses_host() const { return optimizer != Tier::device; }
+  bool uses_disk() const { return optimizer == Tier::disk || parameters == Tier::disk; }
+  // Of the swap file; "" if neither key names one.
+  std::string swap_folder() const { return nvme_path.value_or(parameter_nvme_path.value_or("")); }
 };
 
 }  // namespace tranche

@@ -1,5 +1,7 @@
 #include "offload/disk.h"
 
+#include "runtime/base/error.h"
+
 namespace tranche {
 
 std::uint64_t Disk::extend(std::uint64_t bytes, Category category, std::string_view owner) {
@@ -16,6 +18,21 @@ Event Disk::read(std::uint64_t offset, std::span<std::byte> into) {
 Event Disk::write(std::uint64_t offset, std::span<const std::byte> from) {
   traffic_.written += from.size();
   return do_write(offset, from);
+}
+
+void wait_for(const Event& transfer) {
+  try {
+    transfer.wait();
+  } catch (const Error& error) {  // of another thread's frames
+    fail(error.exit(), without_frames(error.what()));
+  }
+}
+
+void wait_quietly(const Event& transfer) {
+  try {
+    transfer.wait();
+  } catch (...) {
+  }
 }
 
 std::uint64_t SwapDisk::do_extend(std::uint64_t bytes) {

@@ -50,7 +50,7 @@ class Disk {
 // In a swap file, which is made when it is first needed.
 class SwapDisk : public Disk {
  public:
-  explicit SwapDisk(const OffloadConfig& config) : folder_(config.nvme_path.value_or(".")), aio_(config.aio) {}
+  explicit SwapDisk(const OffloadConfig& config) : folder_(config.swap_folder()), aio_(config.aio) {}
 
  protected:
   std::uint64_t do_extend(std::uint64_t bytes) override;
@@ -63,6 +63,11 @@ class SwapDisk : public Disk {
   std::optional<SwapFile> file_;
   std::unique_ptr<DiskQueue> queue_;
 };
+
+// Waits for a transfer; what went wrong with it is told from where the caller is, which knows the step.
+void wait_for(const Event& transfer);
+// The same where nobody would hear of a failure that was told before.
+void wait_quietly(const Event& transfer);
 
 // For plans: it only counts.
 class CountedDisk : public Disk {

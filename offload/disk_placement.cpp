@@ -6,18 +6,6 @@
 #include "runtime/base/trace.h"
 
 namespace tranche {
-namespace {
-
-// A transfer fails on another thread, which knows nothing of the step: what is being done is told from here.
-void wait_for(const Event& transfer) {
-  try {
-    transfer.wait();
-  } catch (const Error& error) {
-    fail(error.exit(), without_frames(error.what()));
-  }
-}
-
-}  // namespace
 
 DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, DType gradients, Device& device,
                              Device& host, Disk& disk)
@@ -33,12 +21,7 @@ DiskPlacement::DiskPlacement(const OffloadConfig& config, Precision precision, D
 DiskPlacement::~DiskPlacement() {
   for (const Slot& slot : slots_)
     for (const auto* events : {&slot.reads, &slot.departures})
-      for (const Event& event : *events) {
-        try {
-          event.wait();
-        } catch (...) {  // told where the step met it
-        }
-      }
+      for (const Event& event : *events) wait_quietly(event);
 }
 
 void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
@@ -46,7 +29,7 @@ void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   const std::size_t longest = piece_elements(config_.sub_group);
   for (std::size_t u = 0; u < owned.size(); ++u) {
     unit_places_.push_back(elements_);
-    const std::size_t size = owned[u].working.size();
+    const std::size_t size = owned[u].size;
     for (std::size_t first = 0; first < size; first += longest) {
       pieces_.push_back({u, first, std::min(longest, size - first), elements_ + first});
       longest_ = std::max(longest_, pieces_.back().count);
@@ -80,7 +63,7 @@ void DiskPlacement::round() {
 }
 
 Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
-  const Shape shape = (*owned_)[unit].working.shape();
+  const Shape shape{1, (*owned_)[unit].size};
   const Tensor whole = Tensor::empty(host_, (*owned_)[unit].unit->name() + " " + kinds_[kind] + " from disk",
                                      Category::communication, shape, DType::float32);
   wait_for(disk_.read(offset_of(kind, unit_places_[unit]), whole.byte_span()));
@@ -122,8 +105,7 @@ void DiskPlacement::read_ahead(const Pass& pass, const Piece& piece, Slot& slot)
 void DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
   const Shape part{1, piece.count};
   const Tensor& source = precision_.keeps_master() ? slot.rounded : slot.kinds[0];
-  slot.departures.push_back(copies_->copy(source.view(0, part).byte_span(),
-                                          (*owned_)[piece.unit].working.view(piece.first, part).byte_span()));
+  slot.departures.push_back((*owned_)[piece.unit].receive(piece.first, source.view(0, part), *copies_));
   for (std::size_t kind = 0; kind < pass.writes; ++kind)
     slot.departures.push_back(
         disk_.write(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));

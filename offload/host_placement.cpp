@@ -22,7 +22,7 @@ void HostPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   std::size_t longest = 0;
   for (std::size_t u = 0; u < owned.size(); ++u) {
     state_.add_master(owned[u], on_host(u) ? host_ : device_, on_host(u) || precision_.keeps_master(), seed);
-    if (on_host(u)) longest = std::max(longest, owned[u].working.size());
+    if (on_host(u)) longest = std::max(longest, owned[u].size);
   }
   if (precision_.keeps_master())
     for (Departing& each : departing_)
@@ -34,11 +34,11 @@ void HostPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
 // Whole units, the last ones: backward gives their gradients first, so that there is the most to hide copies behind.
 void HostPlacement::choose_units() {
   std::size_t all = 0;
-  for (const Owned& each : *owned_) all += each.working.size();
+  for (const Owned& each : *owned_) all += each.size;
   const double wanted = config_.ratio * static_cast<double>(all);
   double chosen = 0;
   for (first_on_host_ = owned_->size(); first_on_host_ > 0 && chosen < wanted;)
-    chosen += static_cast<double>((*owned_)[--first_on_host_].working.size());
+    chosen += static_cast<double>((*owned_)[--first_on_host_].size);
 }
 
 void HostPlacement::add_moment(const std::string& name) {
@@ -58,22 +58,21 @@ void HostPlacement::over_pieces(const Shards& gradients, const Work& work) {
 }
 
 void HostPlacement::over_pieces_of(std::size_t unit, const Tensor& gradient, const Work& work) {
-  const Tensor& working = (*owned_)[unit].working;
+  const Owned& owned = (*owned_)[unit];
   if (!on_host(unit)) {
-    StatePiece whole = state_.piece(unit, 0, working.size(), gradient);
-    if (precision_.keeps_master()) whole.rounded = working;
+    StatePiece whole = state_.piece(unit, 0, owned.size, gradient);
+    if (precision_.keeps_master()) whole.rounded = owned.working;
     return work(whole);
   }
   const std::size_t longest = piece_elements(config_.sub_group);
-  for (std::size_t first = 0; first < working.size(); first += longest) {
-    const Shape part{1, std::min(longest, working.size() - first)};
+  for (std::size_t first = 0; first < owned.size; first += longest) {
+    const Shape part{1, std::min(longest, owned.size - first)};
     StatePiece piece = state_.piece(unit, first, part.size(), gradient);
     Departing& departing = departing_[turn_++ % departing_.size()];
     departing.gone.wait();
     if (precision_.keeps_master()) piece.rounded = departing.rounded.view(0, part);
     work(piece);
-    const Tensor& source = piece.rounded ? piece.rounded : piece.master;
-    departing.gone = copies_->copy(source.byte_span(), working.view(first, part).byte_span());
+    departing.gone = owned.receive(first, piece.rounded ? piece.rounded : piece.master, *copies_);
   }
 }
 

@@ -1,13 +1,17 @@
 #include "partition/partitioned_store.h"
 
+#include <utility>
+
 #include "partition/shard_plan.h"
 #include "runtime/base/trace.h"
 
 namespace tranche {
 
-PartitionedStore::PartitionedStore(const ZeroConfig& config, Precision precision, Communicator& world, Device& device)
-    : config_(config), precision_(precision), world_(world), device_(device) {
+PartitionedStore::PartitionedStore(const ZeroConfig& config, Precision precision, Communicator& world, Device& device,
+                                   SlicePlacement* away)
+    : config_(config), precision_(precision), world_(world), device_(device), away_(away) {
   check(config.stage >= 1 && config.stage <= 3, "a partitioned store is for stages 1 to 3, not ", config.stage);
+  check(away == nullptr || config.stage == 3, "slices are away from the device at stage 3 alone, not ", config.stage);
 }
 
 PartitionedStore::~PartitionedStore() {
@@ -23,13 +27,20 @@ void PartitionedStore::adopt(Unit& unit, const Seams& seams) {
   const auto values =
       std::make_shared<Storage>(device_, unit.name(), Category::parameters, slicing.padded(), precision_.working);
   unit.place(owned_.size(), {values, 0, {1, slicing.padded()}}, seams);
-  const Shape slice{1, slicing.slice()};
-  if (gathers_on_visit())
-    slices_.push_back(Tensor::empty(device_, unit.name() + " slice", Category::parameters, slice, precision_.working));
-  else
-    values->allocate();
   gathered_.emplace_back();
-  owned_.push_back({&unit, slicing.first(world_.rank()), slice_of(unit)});
+  Owned owned{&unit, slicing.first(world_.rank()), slicing.slice()};
+  if (away_ != nullptr) {
+    away_->adopt(unit, owned.size, precision_.working);
+    owned.away = away_;
+  } else {
+    if (gathers_on_visit())
+      slices_.push_back(
+          Tensor::empty(device_, unit.name() + " slice", Category::parameters, {1, owned.size}, precision_.working));
+    else
+      values->allocate();
+    owned.working = slice_of(unit);
+  }
+  owned_.push_back(std::move(owned));
 }
 
 Tensor PartitionedStore::slice_of(const Unit& unit) const {
@@ -68,8 +79,10 @@ void PartitionedStore::gather(Unit& unit) {
   if (gathered.state == Gathered::State::released) start(unit);
   gathered.state = Gathered::State::here;
   run_ahead();
+  fetch_ahead();
   const trace::Span span{trace::Kind::wait, "wait for the gather of", unit.name()};
   gathered.arrival.wait();
+  evict(unit);
 }
 
 void PartitionedStore::release(Unit& unit) {
@@ -87,7 +100,23 @@ void PartitionedStore::start(Unit& unit) {
   const Doing frame{[&] { return str("gathering ", unit.name()); }};
   unit.values().storage().allocate();
   gathered_[unit.index()].arrival =
-      world_.all_gather(slice_of(unit).byte_span(), unit.values().byte_span(), "gather " + unit.name());
+      world_.all_gather(source_of(unit), unit.values().byte_span(), "gather " + unit.name());
+}
+
+std::span<const std::byte> PartitionedStore::source_of(const Unit& unit) {
+  if (away_ == nullptr) return slice_of(unit).byte_span();
+  fetch(unit);
+  const trace::Span span{trace::Kind::wait, "wait for the slice of", unit.name()};
+  return away_->fetched(unit);
+}
+
+void PartitionedStore::fetch(const Unit& unit) {
+  if (away_ == nullptr || std::exchange(gathered_[unit.index()].fetched, true)) return;
+  away_->fetch(unit);
+}
+
+void PartitionedStore::evict(const Unit& unit) {
+  if (std::exchange(gathered_[unit.index()].fetched, false)) away_->evict(unit);
 }
 
 // Keeps to the recorded order, or gives it up until the next micro-batch.
@@ -128,12 +157,25 @@ void PartitionedStore::run_ahead() {
   gathered.state = Gathered::State::on_the_way;
 }
 
+// The slice for the gather after the next: it has the visit that begins now to arrive in.
+void PartitionedStore::fetch_ahead() {
+  if (away_ == nullptr || mode_ != Mode::following) return;
+  for (std::size_t at = position_; at < order_.size(); ++at) {
+    const Unit& unit = *owned_[order_[at]].unit;
+    if (gathered_[unit.index()].state != Gathered::State::released) continue;
+    if (may_run_ahead(unit)) fetch(unit);
+    return;
+  }
+}
+
 void PartitionedStore::drop_what_ran_ahead() {
   for (std::size_t u = 0; u < gathered_.size(); ++u) {
-    if (gathered_[u].state != Gathered::State::on_the_way) continue;
-    gathered_[u].arrival.wait();
-    owned_[u].unit->values().storage().discard();
-    gathered_[u].state = Gathered::State::released;
+    if (gathered_[u].state == Gathered::State::on_the_way) {
+      gathered_[u].arrival.wait();
+      owned_[u].unit->values().storage().discard();
+      gathered_[u].state = Gathered::State::released;
+    }
+    evict(*owned_[u].unit);
   }
 }
 

@@ -108,8 +108,7 @@ Exit train(const Options& options, Session& session) {
   check_same_job(job, session.control());
   for (const std::string& line : job.without_effect()) log::info(line);
   together(session.control(), "plan", [&] {
-    const bool limited =
-        job.device.memory != 0 || (job.offload.optimizer != Tier::device && job.device.host_memory != 0);
+    const bool limited = job.device.memory != 0 || (job.offload.uses_host() && job.device.host_memory != 0);
     if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
   });
 

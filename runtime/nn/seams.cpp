@@ -12,7 +12,12 @@ void ResidentStore::adopt(Unit& unit, const Seams& seams) {
   const Shape flat{1, padded(unit.size(), multiple_)};
   const Tensor values = Tensor::zeros(device_, unit.name(), Category::parameters, flat, precision_.working);
   unit.place(owned_.size(), values, seams);
-  owned_.push_back({&unit, 0, values});
+  owned_.push_back({&unit, 0, values.size(), values});
+}
+
+Event Owned::receive(std::size_t begin, const Tensor& from, CopyStream& copies) const {
+  if (away != nullptr) return away->write(*unit, begin, from);
+  return copies.copy(from.byte_span(), working.view(begin, from.shape()).byte_span());
 }
 
 void SumPlacement::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/device/copy_stream.h"
 #include "runtime/device/event.h"
 #include "runtime/nn/unit.h"
 
@@ -15,11 +16,32 @@ struct Precision {
   bool keeps_master() const { return is_half(working); }
 };
 
-// What this rank owns of one unit: elements first .. first + working.size() of its flat layout.
+// Where a rank's slices of working parameters lie between visits, when that is not on the device that computes. One
+// thread calls.
+class SlicePlacement {
+ public:
+  virtual ~SlicePlacement() = default;
+  // Room for a unit's slice.
+  virtual void adopt(const Unit& unit, std::size_t elements, DType dtype) = 0;
+  // Begins to bring a slice to the device; returns at once.
+  virtual void fetch(const Unit& unit) = 0;
+  // Waits for what fetch began; the slice, in memory that collectives take, until evict.
+  virtual std::span<const std::byte> fetched(const Unit& unit) = 0;
+  virtual void evict(const Unit& unit) = 0;
+  // Elements `first` .. of a slice that is not fetched become `from`, of its dtype and in memory of this host, which
+  // stays until the event.
+  virtual Event write(const Unit& unit, std::size_t first, const Tensor& from) = 0;
+};
+
+// What this rank owns of one unit: elements first .. first + size of its flat layout.
 struct Owned {
   Unit* unit = nullptr;
-  std::size_t first = 0;
-  Tensor working;  // (1, owned), of the working dtype: what a visit computes with
+  std::size_t first = 0, size = 0;
+  Tensor working{};                // (1, size), of the working dtype: what a visit computes with; none if it is away
+  SlicePlacement* away = nullptr;  // where it lies then
+
+  // Elements `begin` .. of the working copy become `from`, of its dtype, which stays until the event.
+  Event receive(std::size_t begin, const Tensor& from, CopyStream& copies) const;
 };
 
 using Shards = std::vector<Tensor>;  // float32 gradients, one for each Owned; both are indexed by unit

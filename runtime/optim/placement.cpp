@@ -9,9 +9,9 @@ void round(const StatePiece& piece) {
 }
 
 void StateTensors::add_master(const Owned& owned, Device& home, bool separate, std::uint64_t seed) {
-  Tensor master = owned.working.detached();
-  if (separate)
-    master = Tensor::empty(home, owned.unit->name() + " master", Category::optimizer, master.shape(), DType::float32);
+  Tensor master = separate ? Tensor::empty(home, owned.unit->name() + " master", Category::optimizer, {1, owned.size},
+                                           DType::float32)
+                           : owned.working.detached();
   owned.unit->initialise(seed, owned.first, master);  // no rank ever needs the whole
   kinds_[0].push_back(std::move(master));
   units_.push_back(owned.unit);

@@ -104,18 +104,14 @@ TEST_F(DeepSpeedConfig, WithCompressionThatIsOff) {
   })"));
 }
 
-TEST_F(DeepSpeedConfig, ThatOffloadsParametersIsRefusedRatherThanServedByLess) {
-  try {
-    job(R"({"train_batch_size": 8, "train_micro_batch_size_per_gpu": 1, "optimizer": {"type": "AdamW"},
+TEST_F(DeepSpeedConfig, ThatOffloadsParametersAndStateIsRead) {
+  const std::unique_ptr<Job> read =
+      job(R"({"train_batch_size": 8, "train_micro_batch_size_per_gpu": 1, "optimizer": {"type": "AdamW"},
       "zero_optimization": {"stage": 3,
         "offload_optimizer": {"device": "cpu", "pin_memory": true},
         "offload_param": {"device": "cpu", "pin_memory": true}}})");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit(), Exit::job_file);
-    EXPECT_THAT(error.what(), HasSubstr("ds_config.json:4: \"zero_optimization.offload_param.device\" is \"cpu\": not "
-                                        "supported yet"));
-  }
+  EXPECT_EQ(read->offload.optimizer, Tier::host);
+  EXPECT_EQ(read->offload.parameters, Tier::host);
 }
 
 }  // namespace

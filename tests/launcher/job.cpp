@@ -173,11 +173,28 @@ TEST_F(Jobs, CombinationsThatCannotBeAreRefused) {
   EXPECT_THAT(refusal({"scheduler.type=OneCycle"}), HasSubstr("\"scheduler.params.cycle_min_lr\" is missing"));
 }
 
+TEST_F(Jobs, OffloadThatCannotBeIsRefused) {
+  const std::string optimizer = "zero_optimization.offload_optimizer.", slices = "zero_optimization.offload_param.";
+  const std::string stage3 = "zero_optimization.stage=3";
+  EXPECT_THAT(refusal({optimizer + "device=nvme"}), HasSubstr("must name a folder on the disk"));
+  EXPECT_THAT(refusal({stage3, optimizer + "device=cpu", slices + "device=nvme"}),
+              HasSubstr("must name a folder on the disk"));
+  EXPECT_THAT(refusal({optimizer + "device=cpu", slices + "device=cpu"}),
+              HasSubstr("\"zero_optimization.stage\" must be 3, found 0"));
+  EXPECT_THAT(refusal({stage3, slices + "device=cpu"}), HasSubstr("whose optimizer state is off the device too"));
+  EXPECT_THAT(refusal({stage3, optimizer + "device=cpu", optimizer + "ratio=0.5", slices + "device=cpu"}),
+              HasSubstr("ratio\" is 0.5, which keeps a part on the device"));
+  EXPECT_THAT(refusal({stage3, optimizer + "device=nvme", optimizer + "nvme_path=/a", slices + "device=nvme",
+                       slices + "nvme_path=/b"}),
+              HasSubstr("a rank has one swap file, so name one folder"));
+  EXPECT_EQ(refusal({stage3, optimizer + "device=cpu", slices + "device=nvme", slices + "nvme_path=/b"}), "accepted");
+  EXPECT_EQ(refusal({stage3, optimizer + "device=nvme", slices + "device=nvme", slices + "nvme_path=/b"}), "accepted");
+}
+
 TEST_F(Jobs, WhatIsNotHereYetIsRefusedWhenItIsSwitchedOnAndOnlyThen) {
   for (const char* on :
-       {"zero_optimization.offload_param.device=cpu", "zero_optimization.zero_quantized_weights=true",
-        "zero_optimization.zero_hpz_partition_size=8", "elasticity.enabled=true",
-        "compression_training.weight_quantization.shared_parameters.enabled=true",
+       {"zero_optimization.zero_quantized_weights=true", "zero_optimization.zero_hpz_partition_size=8",
+        "elasticity.enabled=true", "compression_training.weight_quantization.shared_parameters.enabled=true",
         "compression_training.layer_reduction.enabled=true", "activation_checkpointing.cpu_checkpointing=true",
         "tensorboard.enabled=true", "flops_profiler.enabled=true", "comms_logger.enabled=true", "amp.enabled=true",
         "sparse_attention={\"mode\": \"fixed\"}", "wall_clock_breakdown=true"})

@@ -113,17 +113,16 @@ TEST_P(PlanOfAJob, IsWhatItsRunMeasures) {
 constexpr auto gpt2 = Architecture::gpt2, llama = Architecture::llama;
 constexpr auto float32 = Numbers::float32, bfloat16 = Numbers::bfloat16, float16 = Numbers::float16;
 
-INSTANTIATE_TEST_SUITE_P(Twelve, PlanOfAJob,
-                         ::testing::Values(Case{gpt2, float32, 1, 0}, Case{llama, bfloat16, 1, 0, true, {}, Tier::disk},
-                                           Case{gpt2, bfloat16, 2, 0}, Case{llama, float32, 4, 0, true},
-                                           Case{gpt2, bfloat16, 4, 1, false, {}, Tier::host},
-                                           Case{llama, float16, 2, 1}, Case{gpt2, float32, 2, 2, true},
-                                           Case{llama, bfloat16, 4, 2, false, {}, Tier::disk},
-                                           Case{gpt2, bfloat16, 4, 3},
-                                           Case{llama, bfloat16, 2, 3, true, {}, Tier::host},
-                                           Case{gpt2, float16, 2, 3, true, {}, Tier::disk},
-                                           Case{llama, float32, 4, 3, false, {}, Tier::host}),
-                         [](const auto& param) { return name_of(param.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Twelve, PlanOfAJob,
+    ::testing::Values(Case{gpt2, float32, 1, 0}, Case{llama, bfloat16, 1, 0, true, {}, Tier::disk},
+                      Case{gpt2, bfloat16, 2, 0}, Case{llama, float32, 4, 0, true},
+                      Case{gpt2, bfloat16, 4, 1, false, {}, Tier::host}, Case{llama, float16, 2, 1},
+                      Case{gpt2, float32, 2, 2, true}, Case{llama, bfloat16, 4, 2, false, {}, Tier::disk},
+                      Case{gpt2, bfloat16, 4, 3}, Case{llama, bfloat16, 2, 3, true, {}, Tier::host},
+                      Case{gpt2, float16, 2, 3, true, {"zero_optimization.offload_param.device=nvme"}, Tier::disk},
+                      Case{llama, float32, 4, 3, false, {"zero_optimization.offload_param.device=cpu"}, Tier::host}),
+    [](const auto& param) { return name_of(param.param); });
 
 INSTANTIATE_TEST_SUITE_P(
     Others, PlanOfAJob,

@@ -19,17 +19,17 @@ struct Case {
   const char* says;
 };
 
-class BrokenDisks : public ::testing::TestWithParam<Case> {};
+class BrokenDisks : public ::testing::TestWithParam<std::tuple<Case, Offload>> {};
 
 TEST_P(BrokenDisks, EndTheRunAndLeaveTheLastCheckpoint) {
-  const Case& broken = GetParam();
+  const auto& [broken, offload] = GetParam();
   SmallRun run;
   const SmallJob job{.numbers = Numbers::bfloat16, .micro_batches = 4};
-  const Arrangement on_disk{.ranks = 2, .stage = 2, .offload = Offload::to_disk};
+  const Arrangement on_disk{.ranks = 2, .stage = 3, .offload = offload};
   const std::string whole = run.digest_after(8, job, {});
   run.digest_after(4, job, on_disk, "run");
   try {
-    const SwapFaults faults{broken.call, 200, broken.verdict};
+    const SwapFaults faults{broken.call, 300, broken.verdict};
     run.digest_after(8, job, on_disk, "run");
     ADD_FAILURE() << "nothing failed in " << faults.calls() << " calls";
   } catch (const Error& error) {
@@ -58,11 +58,16 @@ TEST(BrokenDisk, WhileLoadingIsNoDamageOfTheCheckpoint) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, BrokenDisks,
-                         ::testing::Values(Case{"unreadable", IoCall::read, {.error = EIO}, "Input/output error"},
-                                           Case{"unwritable", IoCall::write, {.error = EIO}, "Input/output error"},
-                                           Case{"full", IoCall::write, {.error = ENOSPC}, "No space left on device"}),
-                         [](const auto& way) { return std::string{way.param.name}; });
+INSTANTIATE_TEST_SUITE_P(
+    Ways, BrokenDisks,
+    ::testing::Combine(::testing::Values(Case{"unreadable", IoCall::read, {.error = EIO}, "Input/output error"},
+                                         Case{"unwritable", IoCall::write, {.error = EIO}, "Input/output error"},
+                                         Case{"full", IoCall::write, {.error = ENOSPC}, "No space left on device"}),
+                       ::testing::Values(Offload::to_disk, Offload::slices_to_disk)),
+    [](const auto& way) {
+      const bool slices = std::get<1>(way.param) == Offload::slices_to_disk;
+      return str(std::get<0>(way.param).name, slices ? "_with_slices" : "");
+    });
 
 }  // namespace
 }  // namespace tranche

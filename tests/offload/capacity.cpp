@@ -40,6 +40,17 @@ TEST(FourTimesTheDevice, TrainsWithItsStateElsewhereToTheSameBits) {
     EXPECT_EQ(run.digest_after(few_steps, large_job(a_quarter), {.offload = offload}), expected);
 }
 
+// The working parameters alone are 3.3 MB.
+TEST(ParametersThatTheDeviceDoesNotHold, TrainFromTheHostAndFromDiskToTheSameBits) {
+  SmallRun run;
+  const std::string expected = run.digest_after(few_steps, large_job("0"), {});
+  for (const Offload offload : {Offload::slices_to_host, Offload::slices_to_disk})
+    for (const std::size_t ranks : {1, 2})
+      EXPECT_EQ(run.digest_after(few_steps, large_job("3MB"), {.ranks = ranks, .stage = 3, .offload = offload}),
+                expected);
+  EXPECT_THROW(run.digest_after(few_steps, large_job("3MB"), {.stage = 3, .offload = Offload::to_disk}), Error);
+}
+
 TEST(HostMemory, HasALimitOfItsOwn) {
   SmallRun run;
   SmallJob job = large_job("0");

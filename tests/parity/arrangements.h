@@ -15,7 +15,8 @@ namespace tranche::testing {
 inline constexpr std::size_t ranks[] = {1, 2, 3, 4}, stages[] = {0, 1, 2, 3};
 inline constexpr std::size_t buckets[] = {50'000'000, 1000}, threads[] = {1, 2};
 inline constexpr std::size_t steps = 20;
-inline constexpr Offload offloads[] = {Offload::nothing, Offload::to_host, Offload::partly_to_host, Offload::to_disk};
+inline constexpr Offload offloads[] = {Offload::nothing, Offload::to_host,        Offload::partly_to_host,
+                                       Offload::to_disk, Offload::slices_to_host, Offload::slices_to_disk};
 inline const std::vector<std::size_t> settings{std::size(ranks),   std::size(stages),  std::size(buckets), 2,
                                                std::size(threads), std::size(offloads)};
 

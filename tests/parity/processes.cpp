@@ -93,9 +93,9 @@ TEST_P(Processes, ThatCannotReadEachOthersMemoryHaveTheSameBits) {
 
 TEST_P(Processes, KilledAndResumedOnAnotherNumberOfRanksHaveTheBitsOfAnUndisturbedRun) {
   const std::string expected = run_.digest_after(steps, job(), {});
-  // Four ranks with their state on disk, killed as soon as the checkpoint of step 10 is complete.
-  const pid_t mpirun =
-      start(command("killed", {.ranks = 4, .stage = 3, .offload = Offload::to_disk}, {"--set=checkpoint.every=10"}));
+  // Four ranks with their state and parameters on disk, killed as soon as the checkpoint of step 10 is complete.
+  const pid_t mpirun = start(
+      command("killed", {.ranks = 4, .stage = 3, .offload = Offload::slices_to_disk}, {"--set=checkpoint.every=10"}));
   const auto manifest = run_.folder() / "killed" / "step-000010" / "manifest.json";
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
   while (!std::filesystem::exists(manifest)) {
@@ -106,7 +106,8 @@ TEST_P(Processes, KilledAndResumedOnAnotherNumberOfRanksHaveTheBitsOfAnUndisturb
   finish(mpirun);
   ASSERT_FALSE(std::filesystem::exists(run_.folder() / "killed" / "step-000040")) << "it was killed too late";
 
-  for (const auto& [ranks, offload] : {std::pair{3, Offload::to_host}, {2, Offload::to_disk}, {1, Offload::nothing}}) {
+  for (const auto& [ranks, offload] :
+       {std::pair{3, Offload::slices_to_host}, {2, Offload::to_disk}, {1, Offload::nothing}}) {
     const std::string directory = str("resumed-", ranks);
     std::filesystem::copy(run_.folder() / "killed", run_.folder() / directory,
                           std::filesystem::copy_options::recursive);

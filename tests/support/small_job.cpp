@@ -72,10 +72,14 @@ std::vector<std::string> SmallRun::overrides(const Arrangement& a) const {
       str("activation_checkpointing.enabled=", a.recompute ? "true" : "false"), str("device.threads=", a.threads)};
   const std::string offload = "zero_optimization.offload_optimizer.";
   if (a.offload == Offload::nothing) return changes;
-  changes.push_back(offload + (a.offload == Offload::to_disk ? "device=nvme" : "device=cpu"));
-  if (a.offload == Offload::to_host) return changes;
+  const bool to_disk = a.offload == Offload::to_disk || a.offload == Offload::slices_to_disk,
+             slices = a.offload == Offload::slices_to_host || a.offload == Offload::slices_to_disk;
+  const std::string device = to_disk ? "device=nvme" : "device=cpu";
+  changes.push_back(offload + device);
+  if (slices && a.stage == 3) changes.push_back("zero_optimization.offload_param." + device);
+  if (!to_disk && a.offload != Offload::partly_to_host) return changes;
   changes.push_back("zero_optimization.sub_group_size=2048");
-  if (a.offload == Offload::to_disk) {
+  if (to_disk) {
     changes.push_back(str(offload, "nvme_path=", (folder() / "swap").string()));
     changes.push_back("aio.block_size=4096");
   } else {

@@ -22,8 +22,9 @@ struct SmallJob {
   std::vector<std::string> changes{};  // as --set takes them
 };
 
-// Where optimizer state lives: on the device, in host memory, partly there, on disk; the last two in many pieces.
-enum class Offload { nothing, to_host, partly_to_host, to_disk };
+// Where optimizer state lives: on the device, in host memory, partly there, on disk; the last two in many pieces. With
+// `slices` those of parameters lie there too, at stage 3.
+enum class Offload { nothing, to_host, partly_to_host, to_disk, slices_to_host, slices_to_disk };
 
 // ...and what they must not depend on.
 struct Arrangement {

@@ -21,7 +21,7 @@ class RecordedStore : public ParameterStore {
     const auto storage =
         std::make_shared<Storage>(device_, unit.name(), Category::parameters, flat.size(), DType::float32);
     unit.place(owned_.size(), Tensor{storage, 0, flat}, seams);
-    owned_.push_back({&unit, 0, whole});
+    owned_.push_back({&unit, 0, whole.size(), whole});
   }
   void gather(Unit& unit) override {
     events_.push_back("gather " + unit.name());
