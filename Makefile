@@ -58,7 +58,7 @@ sanitize:
 
 format:
 	$(deps) format
-	git ls-files '*.h' '*.cpp' '*.cu' | xargs clang-format -i
+	git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
 
 lint:
 	$(deps) build lint

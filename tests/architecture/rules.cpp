@@ -39,16 +39,27 @@ struct Owned {
 
 // A name that several places may use has several lines.
 constexpr Owned third_party[]{
-    {"mpi.h", "runtime/comm/"},     {"nccl", "runtime/comm/"},
-    {"hdf5", "runtime/hdf5/"},      {"H5", "runtime/hdf5/"},
-    {"dnnl", "runtime/ops/"},       {"oneapi/dnnl", "runtime/ops/"},
-    {"nlohmann/", "runtime/base/"}, {"spdlog/", "runtime/base/"},
-    {"fmt/", "runtime/base/"},      {"openssl/", "runtime/base/"},
-    {"xxhash", "runtime/base/"},    {"xxh3", "runtime/base/"},
-    {"pcre2", "runtime/data/"},     {"sentencepiece", "runtime/data/"},
-    {"CLI/", "launcher/"},          {"cuda", "runtime/device/cuda/"},
-    {"cuda", "runtime/ops/cuda/"},  {"cublas", "runtime/ops/cuda/"},
-    {"gtest/", "tests/"},           {"gmock/", "tests/"},
+    {"mpi.h", "runtime/comm/"},
+    {"nccl", "runtime/comm/"},
+    {"hdf5", "runtime/hdf5/"},
+    {"H5", "runtime/hdf5/"},
+    {"dnnl", "runtime/ops/"},
+    {"oneapi/dnnl", "runtime/ops/"},
+    {"nlohmann/", "runtime/base/"},
+    {"spdlog/", "runtime/base/"},
+    {"fmt/", "runtime/base/"},
+    {"openssl/", "runtime/base/"},
+    {"xxhash", "runtime/base/"},
+    {"xxh3", "runtime/base/"},
+    {"pcre2", "runtime/data/"},
+    {"sentencepiece", "runtime/data/"},
+    {"CLI/", "launcher/"},
+    {"cuda", "runtime/device/cuda/"},
+    {"cuda", "runtime/ops/cuda/"},
+    {"cublas", "runtime/ops/cuda/"},
+    {"gtest/", "tests/"},
+    {"gmock/", "tests/"},
+    {"boost/context", "tests/cuda_emulation/"},
 };
 
 struct Include {
