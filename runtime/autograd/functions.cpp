@@ -118,9 +118,10 @@ Tensor attention(const Tensor& qkv, const ops::AttentionShape& shape, const ops:
   });
 }
 
-Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta) {
+Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta, std::size_t first) {
+  check(first == 0 || Tape::current() == nullptr, "rotary: no gradient of a text that goes on");
   // In place: nothing else reads the projection's result, whose backward needs only its inputs.
-  ops::rotary(qkv, shape, theta, qkv);
+  ops::rotary(qkv, shape, theta, qkv, first);
   return taped(qkv.detached(), {&qkv}, [=](const Tensor& dy) { ops::rotary_gradient(dy, shape, theta, Into{qkv}); });
 }
 

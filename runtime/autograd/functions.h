@@ -17,7 +17,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, float epsilon);
 Tensor activate(ops::Activation kind, const Tensor& x);
 Tensor gated(ops::Activation kind, const Tensor& gate, const Tensor& up);
 Tensor attention(const Tensor& qkv, const ops::AttentionShape& shape, const ops::AttentionDropout& dropout = {});
-Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta);  // overwrites qkv's bytes
+// Overwrites qkv's bytes. The first token stands at `first`; a gradient wants 0.
+Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta, std::size_t first = 0);
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor dropout(const Tensor& x, float probability, RandomKey key);  // x itself when probability is 0
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets);  // (1) float32; overwrites logits in backward

@@ -26,19 +26,26 @@ struct float16 {
   std::uint16_t bits;
 };
 
-enum class DType : std::uint8_t { float32, bfloat16, float16, int32 };
+// int8 and uint8 hold quantized values; a uint8 may hold two of four bits.
+enum class DType : std::uint8_t { float32, bfloat16, float16, int32, int8, uint8 };
 
-constexpr std::size_t bytes_of(DType dtype) { return dtype == DType::float32 || dtype == DType::int32 ? 4 : 2; }
+constexpr std::size_t bytes_of(DType dtype) {
+  constexpr std::size_t sizes[] = {4, 2, 2, 4, 1, 1};
+  return sizes[static_cast<std::size_t>(dtype)];
+}
 constexpr std::string_view name_of(DType dtype) {
-  constexpr std::string_view names[] = {"float32", "bfloat16", "float16", "int32"};
+  constexpr std::string_view names[] = {"float32", "bfloat16", "float16", "int32", "int8", "uint8"};
   return names[static_cast<std::size_t>(dtype)];
 }
 constexpr bool is_half(DType dtype) { return dtype == DType::bfloat16 || dtype == DType::float16; }
+constexpr bool is_floating(DType dtype) { return dtype == DType::float32 || is_half(dtype); }
 
 template <class T> constexpr DType dtype_of = DType::float32;
 template <> inline constexpr DType dtype_of<bfloat16> = DType::bfloat16;
 template <> inline constexpr DType dtype_of<float16> = DType::float16;
 template <> inline constexpr DType dtype_of<std::int32_t> = DType::int32;
+template <> inline constexpr DType dtype_of<std::int8_t> = DType::int8;
+template <> inline constexpr DType dtype_of<std::uint8_t> = DType::uint8;
 
 TRANCHE_HOST_DEVICE inline float to_float(float x) { return x; }
 

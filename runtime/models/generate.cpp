@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "runtime/nn/kv_cache.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {
@@ -60,12 +61,23 @@ std::int32_t choose(std::span<const float> logits, const Sampling& sampling, flo
 }
 
 NextLogits next_logits(Model& model, Device& device) {
-  return [&model, &device](std::span<const std::int32_t> window) {
+  const auto cache = std::make_shared<KeyValueCache>(device, model.config().positions);
+  const auto seen = std::make_shared<std::vector<std::int32_t>>();  // what the cache holds
+  return [&model, &device, cache, seen](std::span<const std::int32_t> window) {
     const Recording pause{nullptr};
     const Evaluating evaluating{model};
-    const Tensor tokens = Tensor::empty(device, "tokens", Category::activations, {1, window.size()}, DType::int32);
-    std::copy(window.begin(), window.end(), tokens.span<std::int32_t>().begin());
+    const bool goes_on = seen->size() < window.size() && std::equal(seen->begin(), seen->end(), window.begin());
+    if (!goes_on) {
+      cache->clear();
+      seen->clear();
+    }
+    const std::span<const std::int32_t> added = window.subspan(seen->size());
+    const Tensor tokens = Tensor::empty(device, "tokens", Category::activations, {1, added.size()}, DType::int32);
+    std::copy(added.begin(), added.end(), tokens.span<std::int32_t>().begin());
+    seen->clear();  // should the forward fail
+    const KeyValueCache::Use use{*cache};
     const Tensor logits = model.forward(tokens);  // (1, sequence, vocabulary)
+    seen->assign(window.begin(), window.end());
     const std::size_t vocabulary = logits.cols();
     const Tensor last = logits.sibling("last logits", {vocabulary}, DType::float32);
     ops::convert(logits.view(logits.size() - vocabulary, {vocabulary}), last);

@@ -27,8 +27,9 @@ std::int32_t choose(std::span<const float> logits, const Sampling& sampling, flo
 // The logits that follow a window of tokens: (sequence) to (vocabulary).
 using NextLogits = std::function<std::vector<float>(std::span<const std::int32_t>)>;
 
-// The next logits of a model, from one forward of the whole window, without a tape. Collective where the parameter
-// store is: then every rank calls it with the same tokens. Switches dropout off for the call.
+// The next logits of a model, without a tape. A window that only goes on from the one before costs its new tokens; any
+// other one is computed whole. Collective where the parameter store is: then every rank calls it with the same tokens.
+// Switches dropout off for the call.
 NextLogits next_logits(Model& model, Device& device);
 
 // Called with each token as soon as it is chosen; false ends the text.

@@ -2,16 +2,19 @@
 
 #include "runtime/models/gpt2.h"
 #include "runtime/models/llama.h"
+#include "runtime/nn/kv_cache.h"
 
 namespace tranche {
 
 Tensor Model::forward(const Tensor& tokens) {
   check(tokens.shape().dimensions() == 2, "model: tokens have shape ", tokens.shape(), ", expected (batch, sequence)");
-  ensure(Exit::job_file, tokens.shape()[1] <= config_.positions, "a sequence of ", tokens.shape()[1],
+  const std::size_t sequence = KeyValueCache::held() + tokens.shape()[1];
+  ensure(Exit::job_file, sequence <= config_.positions, "a sequence of ", sequence,
          " tokens is longer than the model's ", config_.positions,
          " positions: shorten data.sequence_length, or give the model more positions");
   Tensor x = tokens;
   for (Unit& unit : units_) x = tranche::forward(unit, x);
+  if (KeyValueCache* cache = KeyValueCache::current()) cache->grow(tokens.shape()[1]);
   return x;
 }
 

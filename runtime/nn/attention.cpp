@@ -1,6 +1,7 @@
 #include "runtime/nn/attention.h"
 
 #include "runtime/autograd/functions.h"
+#include "runtime/nn/kv_cache.h"
 
 namespace tranche {
 
@@ -19,7 +20,8 @@ Tensor Attention::forward(const Tensor& x) const {
                                   .head_width = config_.head_width,
                                   .scale = config_.scale};
   Tensor qkv = qkv_.forward(x);  // (batch, sequence, (heads + 2 groups) * head_width)
-  if (config_.rotary_theta) qkv = autograd::rotary(qkv, shape, *config_.rotary_theta);
+  if (config_.rotary_theta) qkv = autograd::rotary(qkv, shape, *config_.rotary_theta, KeyValueCache::held());
+  if (KeyValueCache* cache = KeyValueCache::current()) return output_.forward(cache->attend(*this, qkv, shape));
   return output_.forward(autograd::attention(qkv, shape, dropout_.of_weights()));
 }
 

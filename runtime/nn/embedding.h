@@ -21,7 +21,8 @@ class Embedding {
   Parameter weight_;
 };
 
-// 0 .. sequence - 1 for every row of the batch.  tokens, result: (batch, sequence) int32
+// 0 .. sequence - 1 for every row of the batch, behind the tokens that a KeyValueCache holds.  tokens, result: (batch,
+// sequence) int32
 Tensor position_numbers(const Tensor& tokens);
 
 }  // namespace tranche

@@ -1,7 +1,5 @@
 #include "runtime/nn/linear.h"
 
-#include "runtime/autograd/functions.h"
-
 namespace tranche {
 
 Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, double deviation)
@@ -10,7 +8,7 @@ Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bi
       has_bias_(bias) {}
 
 Tensor Linear::forward(const Tensor& x) const {
-  return autograd::linear(x, weight_.tensor(), has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{});
+  return weight_.multiplied(x, has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{});
 }
 
 void Linear::collect(std::vector<Parameter*>& into) {

@@ -30,6 +30,10 @@ struct Parameter {
 
   // What a layer computes with: value, through the unit's weight transform. Only inside a visit to the unit.
   Tensor tensor() const;
+  // The same for weights of linears and tables, through the unit's linear form: x value^T + bias, and the numbered
+  // rows.
+  Tensor multiplied(const Tensor& x, const Tensor& bias = {}) const;
+  Tensor rows(const Tensor& numbers) const;
 };
 
 }  // namespace tranche

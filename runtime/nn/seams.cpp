@@ -1,5 +1,6 @@
 #include "runtime/nn/seams.h"
 
+#include "runtime/autograd/functions.h"
 #include "runtime/base/round.h"
 #include "runtime/ops/elementwise.h"
 
@@ -18,6 +19,14 @@ void ResidentStore::adopt(Unit& unit, const Seams& seams) {
 Event Owned::receive(std::size_t begin, const Tensor& from, CopyStream& copies) const {
   if (away != nullptr) return away->write(*unit, begin, from);
   return copies.copy(from.byte_span(), working.view(begin, from.shape()).byte_span());
+}
+
+Tensor LinearForm::multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const {
+  return autograd::linear(x, weight.tensor(), bias);
+}
+
+Tensor LinearForm::rows(const Tensor& numbers, const Parameter& table) const {
+  return autograd::embedding(numbers, table.tensor());
 }
 
 void SumPlacement::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {

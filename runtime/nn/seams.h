@@ -90,6 +90,17 @@ class WeightTransform {
   virtual Tensor apply(const Tensor& weight) const { return weight; }  // forward code; a pure function of the weight
 };
 
+// How layers multiply a stored weight and read a table's rows. The default: as the numbers that they are.
+class LinearForm {
+ public:
+  virtual ~LinearForm() = default;
+  // x weight^T + bias.  x: (..., in), weight: (out, in), bias: (out) or none
+  virtual Tensor multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const;
+  // numbers: (...) int32, table: (rows, width); returns (..., width)
+  virtual Tensor rows(const Tensor& numbers, const Parameter& table) const;
+};
+inline const LinearForm number_form;
+
 // What of a unit's forward is kept for its backward. The default keeps all.
 class ActivationPolicy {
  public:
@@ -108,6 +119,7 @@ struct Seams {
   GradientSync& gradients;
   const WeightTransform& weights;
   const ActivationPolicy& activations;
+  const LinearForm& linears = number_form;
 };
 
 // Everything on this rank. `multiple` pads a unit's flat layout, elements.

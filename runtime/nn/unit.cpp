@@ -109,6 +109,16 @@ Tensor Parameter::tensor() const {
   return weight;
 }
 
+Tensor Parameter::multiplied(const Tensor& x, const Tensor& bias) const {
+  check(unit != nullptr, name, " belongs to no unit");
+  return unit->seams_->linears.multiply(x, *this, bias);
+}
+
+Tensor Parameter::rows(const Tensor& numbers) const {
+  check(unit != nullptr, name, " belongs to no unit");
+  return unit->seams_->linears.rows(numbers, *this);
+}
+
 Unit::Unit(std::string name, std::vector<Parameter*> parameters, Forward forward, std::vector<Unit*> leased)
     : name_(std::move(name)),
       parameters_(std::move(parameters)),

@@ -30,7 +30,8 @@ inline void check_dtype(std::string_view op, std::string_view what, const Tensor
 }
 // float32, bfloat16 or float16
 inline void check_floating(std::string_view op, std::string_view what, const Tensor& tensor) {
-  check(tensor.dtype() != DType::int32, op, ": ", what, " is int32, expected float32, bfloat16 or float16");
+  check(is_floating(tensor.dtype()), op, ": ", what, " is ", name_of(tensor.dtype()),
+        ", expected float32, bfloat16 or float16");
 }
 inline void check_size(std::string_view op, std::string_view what, const Tensor& tensor, std::size_t expected) {
   check(tensor.size() == expected, op, ": ", what, " has shape ", tensor.shape(), ", expected ", expected, " elements");

@@ -30,6 +30,20 @@ void check_rotary(std::string_view op, const AttentionShape& s, float theta) {
   check(theta > 0, op, ": theta is ", theta);
 }
 
+void check_kept(std::string_view op, const Tensor& qkv, const AttentionShape& s, std::size_t past,
+                const KeysAndValues& kept) {
+  check_form(op, s);
+  check(s.batch == 1, op, ": ", s.batch, " texts at once, expected one");
+  check_rows(op, "qkv", qkv, s, s.qkv_width());
+  check_dtype(op, "keys", kept.keys, DType::float32);
+  check_dtype(op, "values", kept.values, DType::float32);
+  const Shape expected{s.groups, kept.capacity(), s.head_width};
+  check_shape(op, "keys", kept.keys, expected);
+  check_shape(op, "values", kept.values, expected);
+  check(past + s.sequence <= kept.capacity(), op, ": token ", past + s.sequence, " of a text, room for ",
+        kept.capacity());
+}
+
 }  // namespace
 
 void attention(const Tensor& qkv, const AttentionShape& shape, const AttentionDropout& dropout, const Tensor& y,
@@ -71,13 +85,14 @@ void attention_gradient(const Tensor& dy, const Tensor& qkv, const Tensor& y, co
                                          .dropout = dropout});
 }
 
-void rotary(const Tensor& qkv, const AttentionShape& shape, float theta, const Tensor& y) {
+void rotary(const Tensor& qkv, const AttentionShape& shape, float theta, const Tensor& y, std::size_t first) {
   check_rotary("rotary", shape, theta);
   check_rows("rotary", "qkv", qkv, shape, shape.qkv_width());
   check_rows("rotary", "y", y, shape, shape.qkv_width());
   check_alike("rotary", "y", y, qkv);
   kernels_of(qkv.device())
-      .attention.rotary(qkv.device(), {.qkv = elements_of(qkv), .y = elements_of(y), .shape = shape, .theta = theta});
+      .attention.rotary(qkv.device(),
+                        {.qkv = elements_of(qkv), .y = elements_of(y), .shape = shape, .theta = theta, .first = first});
 }
 
 void rotary_gradient(const Tensor& dy, const AttentionShape& shape, float theta, const Destination& dqkv) {
@@ -89,6 +104,32 @@ void rotary_gradient(const Tensor& dy, const AttentionShape& shape, float theta,
   kernels_of(dy.device())
       .attention.rotary_gradient(dy.device(),
                                  {.dy = elements_of(dy), .dqkv = target_of(dqkv), .shape = shape, .theta = theta});
+}
+
+void keep_keys_and_values(const Tensor& qkv, const AttentionShape& shape, std::size_t past, const KeysAndValues& into) {
+  check_kept("keep_keys_and_values", qkv, shape, past, into);
+  kernels_of(qkv.device())
+      .attention.keep(qkv.device(), {.qkv = elements_of(qkv),
+                                     .keys = elements_of(into.keys).as<float>(),
+                                     .values = elements_of(into.values).as<float>(),
+                                     .shape = shape,
+                                     .past = past,
+                                     .capacity = into.capacity()});
+}
+
+void attention_over_kept(const Tensor& qkv, const AttentionShape& shape, std::size_t past, const KeysAndValues& kept,
+                         const Tensor& y) {
+  check_kept("attention_over_kept", qkv, shape, past, kept);
+  check_rows("attention_over_kept", "y", y, shape, shape.width());
+  check_alike("attention_over_kept", "y", y, qkv);
+  kernels_of(qkv.device())
+      .attention.over_kept(qkv.device(), {.qkv = elements_of(qkv),
+                                          .y = elements_of(y),
+                                          .keys = elements_of(kept.keys).as<const float>(),
+                                          .values = elements_of(kept.values).as<const float>(),
+                                          .shape = shape,
+                                          .past = past,
+                                          .capacity = kept.capacity()});
 }
 
 }  // namespace tranche::ops

@@ -36,9 +36,22 @@ void attention_gradient(const Tensor& dy, const Tensor& qkv, const Tensor& y, co
                         const AttentionShape& shape, const AttentionDropout& dropout, const Destination& dqkv);
 
 // Su et al. 2021, in the halves convention of Llama: columns (c, c + head_width / 2) of each query and key head are
-// turned by position * theta^(-2 c / head_width); values are copied. Positions run 0 .. sequence - 1.  y may be qkv.
-void rotary(const Tensor& qkv, const AttentionShape& shape, float theta, const Tensor& y);
+// turned by position * theta^(-2 c / head_width); values are copied. Positions run first .. first + sequence - 1.  y
+// may be qkv.
+void rotary(const Tensor& qkv, const AttentionShape& shape, float theta, const Tensor& y, std::size_t first = 0);
 // The turn back.  dqkv may be dy (then it must not hold values).
 void rotary_gradient(const Tensor& dy, const AttentionShape& shape, float theta, const Destination& dqkv);
+
+// Keys and values of a text that grows at its end.  keys, values: (groups, capacity, head_width) float32
+struct KeysAndValues {
+  Tensor keys, values;
+  std::size_t capacity() const { return keys.shape()[1]; }
+};
+// Stores the keys and values of qkv's tokens as those at past .. past + sequence - 1. One text: shape.batch is 1.
+void keep_keys_and_values(const Tensor& qkv, const AttentionShape& shape, std::size_t past, const KeysAndValues& into);
+// y = softmax(scale * q k^T) v of qkv's queries, which stand at past .. past + sequence - 1, each over all kept keys up
+// to its own.  y: (sequence, heads * head_width), of qkv's dtype
+void attention_over_kept(const Tensor& qkv, const AttentionShape& shape, std::size_t past, const KeysAndValues& kept,
+                         const Tensor& y);
 
 }  // namespace tranche::ops

@@ -45,7 +45,7 @@ void scale(const Tensor& x, float factor) {
 }
 
 void accumulate(std::span<const std::byte> from, DType dtype, std::span<float> sum) {
-  check(dtype != DType::int32, "accumulate: the addends are int32, expected float32, bfloat16 or float16");
+  check(is_floating(dtype), "accumulate: the addends are ", name_of(dtype), ", expected float32, bfloat16 or float16");
   check(from.size() == sum.size() * bytes_of(dtype), "accumulate: ", from.size(), " bytes of ", name_of(dtype),
         " do not match ", sum.size(), " sums");
   const Elements elements{const_cast<std::byte*>(from.data()), dtype};

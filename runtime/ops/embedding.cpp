@@ -32,12 +32,13 @@ void embedding(const Tensor& tokens, const Tensor& table, const Tensor& y) {
                                           .width = table.cols()});
 }
 
-void positions(const Tensor& numbers) {
+void positions(const Tensor& numbers, std::size_t first) {
   check_dtype("positions", "numbers", numbers, DType::int32);
   kernels_of(numbers.device())
-      .embedding.positions(
-          numbers.device(),
-          {.numbers = elements_of(numbers).as<std::int32_t>(), .rows = numbers.rows(), .sequence = numbers.cols()});
+      .embedding.positions(numbers.device(), {.numbers = elements_of(numbers).as<std::int32_t>(),
+                                              .rows = numbers.rows(),
+                                              .sequence = numbers.cols(),
+                                              .first = first});
 }
 
 void embedding_gradient(const Tensor& tokens, const Tensor& dy, const Destination& dtable) {

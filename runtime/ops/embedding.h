@@ -9,8 +9,8 @@ namespace tranche::ops {
 // Throws Exit::data on a token outside the table, naming its place.
 void embedding(const Tensor& tokens, const Tensor& table, const Tensor& y);
 
-// numbers[row, i] = i.  numbers: (rows, sequence) int32
-void positions(const Tensor& numbers);
+// numbers[row, i] = first + i.  numbers: (rows, sequence) int32
+void positions(const Tensor& numbers, std::size_t first = 0);
 
 // dtable[v] = the sum of dy[i] over all i with tokens[i] == v, in float32 and in order of i, rounded once. Rows that no
 // token names become zero, or keep what they hold.

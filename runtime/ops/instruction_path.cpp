@@ -9,7 +9,7 @@
 namespace tranche::ops {
 namespace {
 
-constexpr std::string_view names[] = {"plain", "avx2", "avx512", "avx512_bf16"};
+constexpr std::string_view names[] = {"plain", "avx2", "avx512", "avx512_vnni", "avx512_bf16"};
 
 InstructionPath find_best() {
   const InstructionPath machine = highest_instruction_path();
@@ -22,7 +22,8 @@ InstructionPath find_best() {
            name_of(machine), " at most");
     return path;
   }
-  fail(Exit::usage, str("TRANCHE_INSTRUCTIONS is '", wanted, "': expected plain, avx2, avx512 or avx512_bf16"));
+  fail(Exit::usage,
+       str("TRANCHE_INSTRUCTIONS is '", wanted, "': expected plain, avx2, avx512, avx512_vnni or avx512_bf16"));
 }
 
 std::atomic<InstructionPath>& path_in_use() {

@@ -13,6 +13,8 @@
 #include "runtime/ops/kernels/loss.h"
 #include "runtime/ops/kernels/norm.h"
 #include "runtime/ops/kernels/optimizer.h"
+#include "runtime/ops/kernels/packed_linear.h"
+#include "runtime/ops/kernels/quantize.h"
 #include "runtime/ops/kernels/reduce.h"
 
 namespace tranche::ops {
@@ -26,6 +28,8 @@ struct Kernels {
   LossKernels loss;
   NormKernels norm;
   OptimizerKernels optimizer;
+  PackedKernels packed;
+  QuantizeKernels quantize;
   ReduceKernels reduce;
 };
 

@@ -17,7 +17,7 @@ using namespace tranche::ops;
 
 constexpr int skipped = 77;  // SKIP_RETURN_CODE of tranche_test
 constexpr InstructionPath all_paths[] = {InstructionPath::plain, InstructionPath::avx2, InstructionPath::avx512,
-                                         InstructionPath::avx512_bf16};
+                                         InstructionPath::avx512_vnni, InstructionPath::avx512_bf16};
 
 int run_on(const std::string& path, int argc, char** argv) {
   for (const InstructionPath each : all_paths)

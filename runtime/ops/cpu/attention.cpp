@@ -132,10 +132,17 @@ void forward(Device& device, const AttentionForward& op) {
 void attention_gradient(Device& device, const AttentionGradient& op);
 void rotary(Device& device, const Rotary& op);
 void rotary_gradient(Device& device, const RotaryGradient& op);
+void keep(Device& device, const KeepKeysAndValues& op);
+void over_kept(Device& device, const AttentionOverKept& op);
 
 AttentionKernels attention_kernels();
 AttentionKernels attention_kernels() {
-  return {.forward = forward, .gradient = attention_gradient, .rotary = rotary, .rotary_gradient = rotary_gradient};
+  return {.forward = forward,
+          .gradient = attention_gradient,
+          .rotary = rotary,
+          .rotary_gradient = rotary_gradient,
+          .keep = keep,
+          .over_kept = over_kept};
 }
 
 }  // namespace tranche::ops::TRANCHE_PATH

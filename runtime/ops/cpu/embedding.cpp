@@ -28,7 +28,8 @@ void forward(Device& device, const EmbeddingForward& a) {
 
 void positions(Device&, const Positions& a) {
   for (std::size_t row = 0; row < a.rows; ++row)
-    for (std::size_t i = 0; i < a.sequence; ++i) a.numbers[row * a.sequence + i] = static_cast<std::int32_t>(i);
+    for (std::size_t i = 0; i < a.sequence; ++i)
+      a.numbers[row * a.sequence + i] = static_cast<std::int32_t>(a.first + i);
 }
 
 // For each token of the table, the places where it stands, in rising order: a linked list through `next`.

@@ -30,8 +30,8 @@ TRANCHE_INLINE void turn_row(const T* from, const AttentionShape& shape, const f
 namespace {
 
 void turn_all(Device& device, const Elements& from, const Target& to, const AttentionShape& shape, float theta,
-              float direction) {
-  const float* table = rotary_table(theta, shape.head_width, shape.sequence);
+              float direction, std::size_t first) {
+  const float* table = rotary_table(theta, shape.head_width, first + shape.sequence) + first * shape.head_width;
   with_target(to, [&](auto type, auto how) {
     using T = decltype(type);
     over_rows(device, shape.batch * shape.sequence, shape.qkv_width(), [&](std::size_t row) {
@@ -45,9 +45,11 @@ void turn_all(Device& device, const Elements& from, const Target& to, const Atte
 }  // namespace
 
 void rotary(Device& device, const Rotary& r);
-void rotary(Device& device, const Rotary& r) { turn_all(device, r.qkv, {r.y, false}, r.shape, r.theta, 1); }
+void rotary(Device& device, const Rotary& r) { turn_all(device, r.qkv, {r.y, false}, r.shape, r.theta, 1, r.first); }
 
 void rotary_gradient(Device& device, const RotaryGradient& g);
-void rotary_gradient(Device& device, const RotaryGradient& g) { turn_all(device, g.dy, g.dqkv, g.shape, g.theta, -1); }
+void rotary_gradient(Device& device, const RotaryGradient& g) {
+  turn_all(device, g.dy, g.dqkv, g.shape, g.theta, -1, 0);
+}
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -11,6 +11,8 @@ LinearKernels linear_kernels();
 LossKernels loss_kernels();
 NormKernels norm_kernels();
 OptimizerKernels optimizer_kernels();
+PackedKernels packed_kernels();
+QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
 
 const Kernels& kernels();
@@ -24,6 +26,8 @@ const Kernels& kernels() {
       .loss = loss_kernels(),
       .norm = norm_kernels(),
       .optimizer = optimizer_kernels(),
+      .packed = packed_kernels(),
+      .quantize = quantize_kernels(),
       .reduce = reduce_kernels(),
   };
   return table;

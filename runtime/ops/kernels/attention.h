@@ -21,6 +21,19 @@ struct Rotary {
   Elements qkv, y;
   AttentionShape shape;
   float theta;
+  std::size_t first;
+};
+struct KeepKeysAndValues {
+  Elements qkv;
+  float *keys, *values;
+  AttentionShape shape;
+  std::size_t past, capacity;
+};
+struct AttentionOverKept {
+  Elements qkv, y;
+  const float *keys, *values;
+  AttentionShape shape;
+  std::size_t past, capacity;
 };
 struct RotaryGradient {
   Elements dy;
@@ -34,6 +47,8 @@ struct AttentionKernels {
   void (*gradient)(Device&, const AttentionGradient&);
   void (*rotary)(Device&, const Rotary&);
   void (*rotary_gradient)(Device&, const RotaryGradient&);
+  void (*keep)(Device&, const KeepKeysAndValues&);
+  void (*over_kept)(Device&, const AttentionOverKept&);
 };
 
 }  // namespace tranche::ops

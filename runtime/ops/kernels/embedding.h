@@ -24,7 +24,7 @@ struct EmbeddingForward {
 };
 struct Positions {
   std::int32_t* numbers;
-  std::size_t rows, sequence;
+  std::size_t rows, sequence, first;
 };
 struct EmbeddingGradient {
   const std::int32_t* tokens;

@@ -20,7 +20,12 @@ void take_row_sums(Device& device, const NormParameterGradients& a) { row_sums_w
 const Kernels& shape_kernels() {
   static const Kernels table{
       .activation = {.forward = nothing, .gradient = nothing, .gated = nothing, .gated_gradient = nothing},
-      .attention = {.forward = nothing, .gradient = nothing, .rotary = nothing, .rotary_gradient = nothing},
+      .attention = {.forward = nothing,
+                    .gradient = nothing,
+                    .rotary = nothing,
+                    .rotary_gradient = nothing,
+                    .keep = nothing,
+                    .over_kept = nothing},
       .elementwise = {.add = nothing,
                       .store = nothing,
                       .convert = nothing,
@@ -39,6 +44,8 @@ const Kernels& shape_kernels() {
                .rms_norm_input_gradient = nothing,
                .rms_norm_parameter_gradient = take_row_sums},
       .optimizer = {.adam = nothing, .sgd = nothing},
+      .packed = {.pack = nothing, .split_rows = nothing, .product = nothing, .rows = nothing},
+      .quantize = {.quantize = nothing, .dequantize = nothing, .quantize_rows = nothing},
       .reduce = {.scale_and_sum_squares = nothing, .add_in_order = keep_sum, .first_non_finite = none_non_finite},
   };
   return table;

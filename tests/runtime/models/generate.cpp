@@ -131,5 +131,32 @@ TEST(Generate, ContinuesWhatTheModelSawWithoutDropout) {
   EXPECT_EQ(once[8], std::max_element(all.end() - 11, all.end()) - (all.end() - 11));
 }
 
+// A text that grows token by token, is cut at the window's end, and is followed by another one.
+void expect_logits_of_the_whole_window(const std::string& config) {
+  testing::Placed placed{config};
+  const NextLogits kept = next_logits(*placed.model, placed.device);
+  const std::vector<std::int32_t> text{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7};
+  const auto compare = [&](std::span<const std::int32_t> window) {
+    const std::vector<float> got = kept(window), whole = next_logits(*placed.model, placed.device)(window);
+    ASSERT_EQ(got.size(), whole.size());
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], whole[i], 1e-5 * std::fabs(whole[i]) + 2e-6) << i;
+  };
+  const std::span<const std::int32_t> all{text};
+  for (const std::size_t length : {4u, 5u, 6u, 9u, 10u}) compare(all.first(length));
+  compare(all.subspan(1, 10));
+  compare(all.subspan(4, 3));
+  compare(all.subspan(4, 4));
+  EXPECT_THROW(kept(all), Error);  // longer than the model's positions
+  compare(all.subspan(4, 5));
+}
+
+TEST(NextLogits, OfATextThatGrowsAreThoseOfTheWholeWindow) {
+  expect_logits_of_the_whole_window(R"({"model_type": "gpt2", "n_layer": 2, "n_embd": 48, "n_head": 3,
+      "n_positions": 10, "vocab_size": 11, "initializer_range": 0.3})");
+  expect_logits_of_the_whole_window(R"({"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 40,
+      "intermediate_size": 56, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 10,
+      "vocab_size": 11, "initializer_range": 0.3})");
+}
+
 }  // namespace
 }  // namespace tranche

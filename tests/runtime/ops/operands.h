@@ -17,6 +17,8 @@ inline double value(const Tensor& x, std::size_t i) {
     case DType::bfloat16: return static_cast<double>(to_float(x.span<bfloat16>()[i]));
     case DType::float16: return static_cast<double>(to_float(x.span<float16>()[i]));
     case DType::int32: return x.span<std::int32_t>()[i];
+    case DType::int8: return x.span<std::int8_t>()[i];
+    case DType::uint8: return x.span<std::uint8_t>()[i];
     case DType::float32: break;
   }
   return static_cast<double>(x.span<float>()[i]);

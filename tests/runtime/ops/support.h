@@ -56,6 +56,8 @@ inline void write(const Tensor& tensor, std::size_t i, float value) {
     case DType::bfloat16: tensor.span<bfloat16>()[i] = from_float<bfloat16>(value); break;
     case DType::float16: tensor.span<float16>()[i] = from_float<float16>(value); break;
     case DType::int32: tensor.span<std::int32_t>()[i] = static_cast<std::int32_t>(value); break;
+    case DType::int8: tensor.span<std::int8_t>()[i] = static_cast<std::int8_t>(value); break;
+    case DType::uint8: tensor.span<std::uint8_t>()[i] = static_cast<std::uint8_t>(value); break;
   }
 }
 inline double read(const Tensor& tensor, std::size_t i) {
@@ -64,6 +66,8 @@ inline double read(const Tensor& tensor, std::size_t i) {
     case DType::bfloat16: return to_float(tensor.span<const bfloat16>()[i]);
     case DType::float16: return to_float(tensor.span<const float16>()[i]);
     case DType::int32: return tensor.span<const std::int32_t>()[i];
+    case DType::int8: return tensor.span<const std::int8_t>()[i];
+    case DType::uint8: return tensor.span<const std::uint8_t>()[i];
   }
   return tensor.span<const float>()[i];
 }
@@ -73,10 +77,11 @@ inline Values read(const Tensor& tensor) {
   return result;
 }
 
-// Filled with NaN (int32: -1), so that what an op fails to write shows.
+// Filled with NaN (integers: all bits set), so that what an op fails to write shows.
 inline Tensor blank(Device& device, Shape shape, DType dtype) {
   const Tensor tensor = Tensor::empty(device, "tensor", Category::activations, shape, dtype);
-  for (std::size_t i = 0; i < tensor.size(); ++i) write(tensor, i, dtype == DType::int32 ? -1.0f : nan);
+  for (std::size_t i = 0; i < tensor.size(); ++i)
+    write(tensor, i, is_floating(dtype) ? nan : dtype == DType::uint8 ? 255.0f : -1.0f);
   return tensor;
 }
 inline Tensor tensor_of(Device& device, Shape shape, DType dtype, const Values& values) {
@@ -109,7 +114,8 @@ inline std::string bytes_of_tensors(std::initializer_list<Tensor> tensors) {
 inline void expect_same_bits_everywhere(const std::function<std::string(Device&)>& result) {
   const InstructionPath before = instruction_path();
   std::string first;
-  for (const InstructionPath path : {InstructionPath::plain, InstructionPath::avx2, InstructionPath::avx512}) {
+  for (const InstructionPath path :
+       {InstructionPath::plain, InstructionPath::avx2, InstructionPath::avx512, InstructionPath::avx512_vnni}) {
     if (path > best_instruction_path()) break;
     use_instruction_path(path);
     for (const std::size_t threads : {1u, 2u, 3u}) {

@@ -1,0 +1,39 @@
+// For any processor: loops that say what the others compute.
+#include "runtime/ops/cpu/paths/dots_loop.h"
+
+namespace tranche::ops::TRANCHE_PATH {
+namespace {
+
+struct Machine {
+  struct Weights {
+    std::int16_t values[64];
+  };
+  struct Sums {
+    std::int32_t values[16];
+  };
+
+  static Sums zero() { return {}; }
+  static Weights load(const std::byte* from) {
+    Weights weights;
+    for (std::size_t i = 0; i < 64; ++i) weights.values[i] = static_cast<std::int8_t>(from[i]);
+    return weights;
+  }
+  static void load_halves(const std::byte* from, Weights& lower, Weights& upper) {
+    for (std::size_t i = 0; i < 64; ++i) {
+      lower.values[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(static_cast<unsigned>(from[i]) << 4));
+      upper.values[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(static_cast<unsigned>(from[i]) & 0xF0u));
+    }
+  }
+  static void add(Sums& sums, const Weights& weights, const std::uint8_t* x) {
+    for (std::size_t o = 0; o < 16; ++o)
+      for (std::size_t k = 0; k < 4; ++k) sums.values[o] += std::int32_t{x[k]} * weights.values[4 * o + k];
+  }
+  static void store(const Sums& sums, std::int32_t* to) { __builtin_memcpy(to, sums.values, sizeof sums.values); }
+};
+
+}  // namespace
+
+void dots_int8(const Dots& d) { int8_dots<Machine>(d); }
+void dots_int4(const Dots& d) { int4_dots<Machine>(d); }
+
+}  // namespace tranche::ops::TRANCHE_PATH

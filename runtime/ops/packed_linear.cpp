@@ -1,0 +1,106 @@
+#include "runtime/ops/packed_linear.h"
+
+#include "runtime/ops/arguments.h"
+#include "runtime/ops/kernels.h"
+
+namespace tranche::ops {
+namespace {
+
+PackedElements packed_elements_of(std::string_view op, const PackedWeight& weight) {
+  const PackedShape& shape = weight.shape;
+  check(shape.group > 0 && (shape.bits == 8 || shape.bits == 4), op, ": a weight of ", shape.bits,
+        " bits in groups of ", shape.group);
+  check_dtype(op, "values", weight.values, DType::uint8);
+  check_size(op, "values", weight.values, shape.bytes());
+  check_dtype(op, "scales", weight.scales, DType::float32);
+  check_size(op, "scales", weight.scales, shape.scales());
+  check_dtype(op, "sums", weight.sums, DType::int32);
+  check_size(op, "sums", weight.sums, shape.scales());
+  return {weight.values.data(), elements_of(weight.scales).as<float>(), elements_of(weight.sums).as<std::int32_t>(),
+          shape};
+}
+
+}  // namespace
+
+void check_packed_shape(std::string_view what, const PackedShape& shape, ActivationForm form) {
+  if (form == ActivationForm::bytes)
+    check(shape.groups() == 1 && shape.in <= 65536, what, ": ", shape.in, " columns in groups of ", shape.group,
+          ", expected one group of at most 65536");
+  else
+    check(shape.group % 8 == 0 && shape.group <= 128, what, ": groups of ", shape.group,
+          ", expected a multiple of 8 up to 128");
+}
+
+void pack_weight(const Tensor& q, const Tensor& scales, const PackedWeight& weight) {
+  constexpr std::string_view op = "pack_weight";
+  const PackedShape& shape = weight.shape;
+  const PackedElements into = packed_elements_of(op, weight);
+  check_dtype(op, "q", q, DType::int8);
+  check_matrix(op, "q", q, shape.out, shape.in);
+  check_dtype(op, "scales", scales, DType::float32);
+  check_size(op, "scales", scales, shape.out * shape.groups());
+  kernels_of(q.device())
+      .packed.pack(q.device(), {.q = elements_of(q).as<const std::int8_t>(),
+                                .scales = elements_of(scales).as<const float>(),
+                                .weight = into});
+}
+
+void packed_linear(const Tensor& x, ActivationForm form, const PackedWeight& weight, const Tensor& bias,
+                   const Tensor& y) {
+  constexpr std::string_view op = "packed_linear";
+  const PackedShape& shape = weight.shape;
+  const std::size_t rows = x.rows();
+  check(x.cols() == shape.in, op, ": input has ", x.cols(), " features, weight expects ", shape.in);
+  check_packed_shape(op, shape, form);
+  check_dtype(op, "input", x, DType::float32);
+  if (bias) {
+    check_alike(op, "bias", bias, x);
+    check_shape(op, "bias", bias, {shape.out});
+  }
+  check_alike(op, "output", y, x);
+  check_matrix(op, "output", y, rows, shape.out);
+  const PackedElements packed = packed_elements_of(op, weight);
+
+  const std::size_t planes = form == ActivationForm::words ? 2 : 1;
+  const Tensor q = x.sibling("quantized input", {planes * rows, shape.padded_in()}, DType::uint8);
+  const Tensor scales = x.sibling("input scales", {rows}, DType::float32);
+  Tensor zeros;
+  const Kernels& kernels = kernels_of(x.device());
+  if (form == ActivationForm::bytes) {
+    zeros = x.sibling("input zeros", {rows}, DType::int32);
+    quantize_rows(x.view(0, {rows, shape.in}), q, scales, zeros);
+  } else {
+    kernels.packed.split_rows(x.device(), {.x = elements_of(x).as<const float>(),
+                                           .q = elements_of(q).as<std::uint8_t>(),
+                                           .scales = elements_of(scales).as<float>(),
+                                           .rows = rows,
+                                           .cols = shape.in,
+                                           .stride = shape.padded_in()});
+  }
+  kernels.packed.product(x.device(), {.q = elements_of(q).as<const std::uint8_t>(),
+                                      .scales = elements_of(scales).as<const float>(),
+                                      .zeros = elements_of(zeros).as<const std::int32_t>(),
+                                      .weight = packed,
+                                      .bias = elements_of(bias).as<const float>(),
+                                      .y = elements_of(y).as<float>(),
+                                      .rows = rows});
+}
+
+void packed_rows(const Tensor& numbers, const PackedWeight& table, const Tensor& y) {
+  constexpr std::string_view op = "packed_rows";
+  check_dtype(op, "numbers", numbers, DType::int32);
+  check_dtype(op, "output", y, DType::float32);
+  check_matrix(op, "output", y, numbers.size(), table.shape.in);
+  const Kernels& kernels = kernels_of(y.device());
+  const auto* first = elements_of(numbers).as<const std::int32_t>();
+  const std::size_t outside = kernels.embedding.first_outside(
+      y.device(), {.indices = first, .count = numbers.size(), .limit = table.shape.out, .also = 0});
+  ensure(Exit::data, outside == numbers.size(), op, ": number ", outside < numbers.size() ? first[outside] : 0,
+         " is none of the table's ", table.shape.out, " rows");
+  kernels.packed.rows(y.device(), {.numbers = first,
+                                   .table = packed_elements_of(op, table),
+                                   .y = elements_of(y).as<float>(),
+                                   .count = numbers.size()});
+}
+
+}  // namespace tranche::ops

@@ -1,0 +1,109 @@
+// Against what PyTorch gives: fixtures/torch_observers.json, made by the script beside it.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compress/histogram.h"
+#include "compress/observer.h"
+#include "runtime/base/file.h"
+#include "runtime/base/json.h"
+#include "runtime/device/cpu/cpu_device.h"
+
+namespace tranche::compress {
+namespace {
+
+class Torch : public testing::Test {
+ protected:
+  const Json fixture =
+      parse_json(read_small_file("tests/compress/fixtures/torch_observers.json"), "fixture", Exit::internal);
+
+  static std::vector<float> floats(const Json& json) { return json.get<std::vector<float>>(); }
+  std::vector<Range> range_of(const std::vector<float>& values) const {
+    return min_max(values, ops::QuantizationGrid::per_tensor(values.size()), "batch");
+  }
+  // The ranges that an observer of this name keeps after the fixture's data.
+  std::vector<Range> observed(const std::string& name) const {
+    const std::vector<float> channels = floats(fixture["channels"]);
+    if (name == "per_channel") return min_max(channels, ops::QuantizationGrid::per_row(3, 32), "channels");
+    if (name == "moving_average_per_channel") {
+      std::vector<float> larger = channels;
+      for (float& x : larger) x *= 1.5f;
+      MovingAverage average;
+      average.fold(min_max(channels, ops::QuantizationGrid::per_row(3, 32), "channels"));
+      average.fold(min_max(larger, ops::QuantizationGrid::per_row(3, 32), "channels"));
+      return average.ranges();
+    }
+    MinMax all;
+    MovingAverage average;
+    for (const Json& batch : fixture["batches"]) {
+      all.fold(range_of(floats(batch)));
+      average.fold(range_of(floats(batch)));
+    }
+    return name == "min_max" ? all.ranges() : average.ranges();
+  }
+};
+
+TEST_F(Torch, ObserversKeepTheSameRangesAndScales) {
+  ASSERT_EQ(fixture["cases"].size(), 16u);
+  for (const Json& each : fixture["cases"]) {
+    const auto name = each["name"].get<std::string>();
+    const std::vector<Range> ranges = observed(name);
+    const std::vector<float> lows = floats(each["range"][0]), highs = floats(each["range"][1]);
+    const std::vector<float> scales = floats(each["scale"]);
+    const auto zeros = each["zero"].get<std::vector<int>>();
+    ASSERT_EQ(ranges.size(), scales.size()) << name;
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      EXPECT_FLOAT_EQ(ranges[i].low, lows[i]) << name;
+      EXPECT_FLOAT_EQ(ranges[i].high, highs[i]) << name;
+      const Symmetry symmetry = each["affine"].get<bool>() ? Symmetry::affine : Symmetry::symmetric;
+      const ScaleAndZero ours =
+          scale_of({lows[i], highs[i]}, symmetry, {each["low"].get<int>(), each["high"].get<int>()}, name);
+      EXPECT_FLOAT_EQ(ours.scale, scales[i]) << name;
+      EXPECT_EQ(ours.zero, zeros[i]) << name;
+    }
+  }
+}
+
+TEST_F(Torch, TheHistogramKeepsTheSameBinsAndRange) {
+  const std::vector<float> heavy = floats(fixture["heavy"]);
+  Histogram histogram{range_of(heavy).front()};
+  histogram.count(heavy, "heavy");
+  const auto theirs = fixture["histogram"].get<std::vector<std::uint64_t>>();
+  std::size_t moved = 0;  // theirs divides in float32: a value may fall over an edge
+  for (std::size_t i = 0; i < theirs.size(); ++i) moved += theirs[i] != histogram.counts()[i] ? 1 : 0;
+  EXPECT_LE(moved, 4u);
+  const Range found = least_squares_range(histogram);
+  EXPECT_NEAR(found.low, fixture["least_squares"][0].get<float>(), 1e-4);
+  EXPECT_NEAR(found.high, fixture["least_squares"][1].get<float>(), 1e-4);
+}
+
+TEST_F(Torch, QuantizingAndBackIsTheirFakeQuantization) {
+  CpuDevice device;
+  const auto tensor = [&](const std::vector<float>& values) {
+    const Tensor t = Tensor::empty(device, "t", Category::activations, {values.size()}, DType::float32);
+    std::copy(values.begin(), values.end(), t.span<float>().begin());
+    return t;
+  };
+  const auto there_and_back = [&](const std::vector<float>& values, const std::vector<float>& scales, int zero,
+                                  const ops::QuantizationGrid& grid, ops::Levels levels) {
+    const Tensor x = tensor(values), y = tensor(values), scale = tensor(scales);
+    const Tensor q = Tensor::empty(device, "q", Category::activations, {values.size()}, DType::int8);
+    const Tensor zeros = Tensor::empty(device, "zeros", Category::activations, {scales.size()}, DType::int32);
+    for (std::int32_t& z : zeros.span<std::int32_t>()) z = zero;
+    ops::quantize(x, scale, zeros, grid, levels, q);
+    ops::dequantize(q, scale, zeros, grid, y);
+    return std::vector<float>(y.span<float>().begin(), y.span<float>().end());
+  };
+  const Json& one = fixture["fake"];
+  const std::vector<float> batch = floats(fixture["batches"][0]);
+  EXPECT_EQ(there_and_back(batch, {one["scale"].get<float>()}, one["zero"].get<int>(),
+                           ops::QuantizationGrid::per_tensor(batch.size()), {-128, 127}),
+            floats(one["y"]));
+  const Json& channels = fixture["fake_channels"];
+  EXPECT_EQ(there_and_back(floats(fixture["channels"]), floats(channels["scales"]), 0,
+                           ops::QuantizationGrid::per_row(3, 32), {-8, 7}),
+            floats(channels["y"]));
+}
+
+}  // namespace
+}  // namespace tranche::compress
