@@ -5,6 +5,7 @@
 
 #include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/packed.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
 #include "runtime/models/generate.h"
@@ -19,27 +20,28 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
-Exit continue_text(const Options& options, Session& session) {
-  const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
-  const Job& job = *opened.job;
+// The prompt's text and tokens, and what turns one into the other.
+struct Prompt {
   std::unique_ptr<Tokenizer> tokenizer;
-  std::vector<Token> prompt;
+  std::vector<Token> tokens;
+};
+Prompt read_prompt(const Options& options, Session& session, const std::function<TokenizerDefinition()>& definition) {
+  Prompt prompt;
   together(session.control(), "tokenizer", [&] {
-    tokenizer = make_tokenizer(TokenFile{job.data.train}.tokenizer_definition());
-    prompt = tokenizer->encode(options.prompt);
-    ensure(Exit::usage, !prompt.empty(), "the prompt is empty: give at least one character with --prompt TEXT");
+    prompt.tokenizer = make_tokenizer(definition());
+    prompt.tokens = prompt.tokenizer->encode(options.prompt);
+    ensure(Exit::usage, !prompt.tokens.empty(), "the prompt is empty: give at least one character with --prompt TEXT");
   });
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
-  SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Replica replica{job, *world, {*device, *host, disk}};
-  replica.load_parameters(opened.folder);
+  return prompt;
+}
 
+void continue_text(const Options& options, const Session& session, const Prompt& prompt, Model& model, Device& device) {
+  const Tokenizer& tokenizer = *prompt.tokenizer;
   // A token's text may be part of a character, so what is printed is the text so far, less what was printed before.
-  std::vector<Token> made = prompt;
+  std::vector<Token> made = prompt.tokens;
   std::string printed;
   const auto print = [&] {
-    const std::string text = tokenizer->decode(made);
+    const std::string text = tokenizer.decode(made);
     if (session.rank() == 0 && text.starts_with(printed))
       std::fwrite(text.data() + printed.size(), 1, text.size() - printed.size(), stdout);
     std::fflush(stdout);
@@ -50,20 +52,47 @@ Exit continue_text(const Options& options, Session& session) {
                           .top_k = options.top_k,
                           .top_p = static_cast<float>(options.top_p),
                           .seed = options.seed};
-  generate(prompt, options.tokens, job.model_config.positions, sampling, 0, next_logits(replica.model(), *device),
+  generate(prompt.tokens, options.tokens, model.config().positions, sampling, 0, next_logits(model, device),
            [&](Token token) {
-             if (token == tokenizer->end_of_text()) return false;
+             if (token == tokenizer.end_of_text()) return false;
              made.push_back(token);
              print();
              return true;
            });
   if (session.rank() == 0) std::puts("");
+}
+
+Exit generate_from_checkpoint(const Options& options, Session& session) {
+  const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
+  const Job& job = *opened.job;
+  const Prompt prompt = read_prompt(options, session, [&] { return TokenFile{job.data.train}.tokenizer_definition(); });
+  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  SwapDisk disk{job.offload};
+  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  Replica replica{job, *world, {*device, *host, disk}};
+  replica.load_parameters(opened.folder);
+  continue_text(options, session, prompt, replica.model(), *device);
+  return Exit::success;
+}
+
+Exit generate_from_packed(const Options& options, Session& session) {
+  const OpenedPacked opened = open_packed(options.checkpoint, session);
+  const compress::PackedDescription& description = opened.file->description();
+  const Prompt prompt = read_prompt(options, session, [&] {
+    return TokenizerDefinition{description.tokenizer_kind, description.tokenizer_bytes};
+  });
+  const std::unique_ptr<CpuDevice> device = session.make_device(opened.job->device);
+  PackedReplica replica{*opened.job, *opened.file, *device};
+  continue_text(options, session, prompt, replica.model(), *device);
   return Exit::success;
 }
 
 Exit run(const Options& options) {
   Session session;
-  return or_stop_all(session.control(), [&] { return continue_text(options, session); });
+  return or_stop_all(session.control(), [&] {
+    return is_packed(options.checkpoint) ? generate_from_packed(options, session)
+                                         : generate_from_checkpoint(options, session);
+  });
 }
 
 }  // namespace
@@ -71,9 +100,11 @@ Exit run(const Options& options) {
 void add_generate(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("generate", "Print text that a checkpoint's model makes");
-  command->add_option("checkpoint", options->checkpoint, "a run's directory (its newest complete step), or one step's")
+  command
+      ->add_option("checkpoint", options->checkpoint,
+                   "a run's directory (its newest complete step), one step's, or a packed model")
       ->required()
-      ->type_name("DIR");
+      ->type_name("DIR|FILE");
   command->add_option("--prompt", options->prompt, "what the text begins with; by default a line break")
       ->type_name("TEXT");
   command->add_option("--tokens", options->tokens, "how many to make")

@@ -160,6 +160,54 @@ TEST_F(Trained, AFileAtItsSizeLimitIsAWriteThatFails) {
   EXPECT_EQ(run("checkpoint verify runs/job").exit, 0);
 }
 
+TEST_F(Trained, IsPackedEvaluatedAndGeneratedFrom) {
+  const auto loss_of = [&](const std::string& checkpoint) {
+    const Result result = run("evaluate job.json --set data.validation=train.h5 --checkpoint " + checkpoint);
+    EXPECT_EQ(result.exit, 0) << result.errors;
+    double loss = 0;
+    const std::size_t at = result.output.find("validation loss ");
+    EXPECT_NE(at, std::string::npos) << result.output;
+    if (at != std::string::npos) loss = std::stod(result.output.substr(at + 16));
+    return loss;
+  };
+  const double expected = loss_of("runs/job");
+  for (const std::string scheme : {"int8-dynamic", "int8-weight", "int4-weight --group 32", "float16", "bfloat16"}) {
+    const Result packed = run("compress quantize runs/job -o small.packed --scheme " + scheme);
+    EXPECT_EQ(packed.exit, 0) << packed.errors;
+    EXPECT_THAT(packed.output, HasSubstr("% of float32"));
+    EXPECT_NEAR(loss_of("small.packed"), expected, scheme.starts_with("int4") ? 0.02 : 0.002) << scheme;
+    std::filesystem::rename(folder.path() / "train.h5", folder.path() / "elsewhere.h5");  // generating needs no data
+    const Result text = run("generate small.packed --prompt aaaa --tokens 8 --temperature 0");
+    EXPECT_EQ(text.exit, 0) << text.errors;
+    EXPECT_THAT(text.output, StartsWith("aaaa"));
+    std::filesystem::rename(folder.path() / "elsewhere.h5", folder.path() / "train.h5");
+  }
+}
+
+TEST_F(Trained, WhatCannotBePackedLeavesNoFile) {
+  const std::size_t before = files();
+  EXPECT_EQ(run("compress quantize runs/job --scheme int3 -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --scheme int4-weight --group 48 -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/none --scheme float16 -o small.packed").exit, 5);
+  EXPECT_EQ(run("compress quantize runs/job --scheme float16 -o nowhere/small.packed").exit, 8);
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(Trained, APackedFileThatIsTruncatedOrOfAnotherModelIsRefused) {
+  ASSERT_EQ(run("compress quantize runs/job --scheme int8-dynamic -o small.packed").exit, 0);
+  const Result other =
+      run("evaluate job.json --set data.validation=train.h5 --set model.n_layer=2 --checkpoint small.packed");
+  EXPECT_EQ(other.exit, 5);
+  EXPECT_THAT(other.errors, HasSubstr("holds another model than job.json: \"n_layer\" is 1 and 2"));
+  std::filesystem::resize_file(folder.path() / "small.packed", 10000);
+  for (const char* command :
+       {"evaluate job.json --set data.validation=train.h5 --checkpoint small.packed", "generate small.packed"}) {
+    const Result result = run(command);
+    EXPECT_EQ(result.exit, 5) << command;
+    EXPECT_THAT(result.errors, HasSubstr("small.packed"));
+  }
+}
+
 TEST_F(Program, SaysThatACheckpointIsNotThere) {
   for (const char* command : {"inspect", "verify", "digest"}) {
     const Result result = run(std::string{"checkpoint "} + command + " runs/none");

@@ -1,0 +1,122 @@
+#include "compress/quantize_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "compress/observer.h"
+#include "runtime/base/error.h"
+
+namespace tranche::compress {
+namespace {
+
+constexpr float least_scale = 0x1p-100f, most_scale = 0x1p100f;
+
+std::int32_t level_of(float x, float scale, ops::Levels levels) {
+  const float level = std::nearbyint(x / scale);
+  return static_cast<std::int32_t>(std::clamp(level, static_cast<float>(levels.low), static_cast<float>(levels.high)));
+}
+
+double squared_error(std::span<const float> values, float scale, ops::Levels levels) {
+  double sum = 0;
+  for (const float x : values) {
+    const double error = double{x} - double{static_cast<float>(level_of(x, scale, levels)) * scale};
+    sum += error * error;
+  }
+  return sum;
+}
+
+// Between 7, which reaches no further than the largest magnitude, and 9, which clamps it, in eighths.
+float best_int4_scale(std::span<const float> values, float largest, ops::Levels levels) {
+  float best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (int eighths = 56; eighths <= 72; ++eighths) {
+    const float scale = std::max(largest * 8 / static_cast<float>(eighths), least_scale);
+    const double error = squared_error(values, scale, levels);
+    if (error < least) {
+      least = error;
+      best = scale;
+    }
+  }
+  return best;
+}
+
+template <class T> void store_half(PackedTensor& tensor, std::span<const float> values) {
+  tensor.values.resize(values.size() * sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const T half = from_float<T>(values[i]);
+    ensure(Exit::numerics, std::isfinite(to_float(half)), tensor.name, "[", i, "] is ", values[i], ", which ",
+           name_of(tensor.form), " cannot hold; take bfloat16");
+    std::memcpy(tensor.values.data() + i * sizeof(T), &half, sizeof(T));
+  }
+}
+
+void store_integers(PackedTensor& tensor, std::span<const float> values) {
+  const bool int4 = tensor.form == TensorForm::int4;
+  const ops::Levels levels = int4 ? ops::Levels{-8, 7} : ops::Levels{-127, 127};
+  const std::size_t cols = tensor.shape.cols();
+  const std::vector<Range> ranges = min_max(values, tensor.grid(), tensor.name);
+  tensor.values.assign(tensor.value_bytes(), std::byte{0});
+  for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row) {
+    for (std::size_t first = 0; first < cols; first += tensor.group, ++parameter) {
+      const std::span<const float> group = values.subspan(row * cols + first, std::min(tensor.group, cols - first));
+      const float largest = std::max(-ranges[parameter].low, ranges[parameter].high);
+      float scale = 1;
+      if (largest > 0) scale = int4 ? best_int4_scale(group, largest, levels) : std::max(largest / 127, least_scale);
+      ensure(Exit::numerics, scale <= most_scale, tensor.name, "[", row, ", ", first, "...] has values up to ", largest,
+             ", whose scale is beyond 2^100: the model did not train");
+      tensor.scales.push_back(scale);
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        const auto bits = static_cast<std::uint8_t>(level_of(group[i], scale, levels));
+        const std::size_t col = first + i;
+        if (int4)
+          tensor.values[row * pieces_of(cols, 2) + col / 2] |= static_cast<std::byte>((bits & 0xFu) << (col % 2 * 4));
+        else
+          tensor.values[row * cols + col] = static_cast<std::byte>(bits);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
+                             const Plan& plan) {
+  check(values.size() == shape.size(), name, ": ", values.size(), " values of shape ", shape);
+  PackedTensor tensor{name, shape, plan.form, plan.group, {}, {}};
+  if (is_integer(plan.form)) {
+    store_integers(tensor, values);
+    return tensor;
+  }
+  min_max(values, ops::QuantizationGrid::per_tensor(values.size()), name);  // all finite
+  if (plan.form == TensorForm::float16)
+    store_half<float16>(tensor, values);
+  else if (plan.form == TensorForm::bfloat16)
+    store_half<bfloat16>(tensor, values);
+  else
+    tensor.values.assign(std::as_bytes(values).begin(), std::as_bytes(values).end());
+  return tensor;
+}
+
+void write_packed(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
+                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of) {
+  const Doing frame{[&] { return str("packing the model into ", path.string()); }};
+  PackedWriter writer{path};
+  for (const Unit& unit : units) {
+    const UnitValues flat = values_of(unit);
+    const bool table = unit.name() == "embedding" || unit.name() == "head";
+    for (const Parameter* parameter : unit.parameters()) {
+      const Plan plan = plan_of(description.scheme, group, parameter->shape, table);
+      ensure(Exit::usage,
+             description.scheme != Scheme::int8_dynamic || !is_integer(plan.form) || parameter->shape.cols() <= 65536,
+             parameter->name, " has ", parameter->shape.cols(),
+             " columns, more than a sum of int8-dynamic can hold: take int8-weight");
+      writer.append(quantize_weight(parameter->name, parameter->shape,
+                                    flat.values.subspan(parameter->offset, parameter->shape.size()), plan));
+    }
+  }
+  writer.finish(description);
+}
+
+}  // namespace tranche::compress

@@ -1,0 +1,44 @@
+// How a model's tensors are stored and multiplied after training.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/shape.h"
+#include "runtime/ops/packed_linear.h"
+
+namespace tranche::compress {
+
+enum class Scheme : std::uint8_t {
+  int8_dynamic,  // weights of 8 bits with one scale a row; activations quantized to 8 bits as they come
+  int8_weight,   // weights of 8 bits in groups; activations to 16 bits, for exact integer sums
+  int4_weight,   // weights of linears of 4 bits in groups, tables as int8_weight
+  float16,       // stored in half the bytes, computed with as float32
+  bfloat16,
+};
+std::string_view name_of(Scheme scheme);       // "int8-dynamic"
+Scheme scheme_named(const std::string& name);  // Exit::usage for another
+
+// One tensor's form.
+enum class TensorForm : std::uint8_t { float32, float16, bfloat16, int8, int4 };
+std::string_view name_of(TensorForm form);
+TensorForm form_named(std::string_view name, const std::string& where);  // Exit::checkpoint for another
+constexpr bool is_integer(TensorForm form) { return form == TensorForm::int8 || form == TensorForm::int4; }
+constexpr unsigned bits_of(TensorForm form) {
+  return form == TensorForm::float32 ? 32 : form == TensorForm::int8 ? 8 : form == TensorForm::int4 ? 4 : 16;
+}
+
+struct Plan {
+  TensorForm form = TensorForm::float32;
+  std::size_t group = 0;  // of integers: columns that share a scale
+};
+
+// What the scheme makes of a tensor. Vectors (biases, gains) stay float32. table: rows are looked up.
+// group: asked for, a multiple of 32 from 32 to 128; of int8_dynamic there is none.
+Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table);
+
+// How a scheme's integer weights are multiplied.
+ops::ActivationForm activations_of(Scheme scheme);
+
+}  // namespace tranche::compress

@@ -1,0 +1,108 @@
+// Tokens a second of single-stream generation, float32 beside packed forms of the same random weights, measured in
+// turns in one process. The model should not fit the caches.
+//   build/release/tests/bench/packed_generation [WIDTH LAYERS TOKENS ROUNDS]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "compress/packed_parameters.h"
+#include "compress/quantize_weights.h"
+#include "runtime/device/cpu/cpu_device.h"
+#include "runtime/models/generate.h"
+#include "runtime/optim/placement.h"
+
+namespace tranche {
+namespace {
+
+struct Form {
+  std::string name;
+  double bytes = 0;  // of weights in memory
+  std::unique_ptr<Model> model;
+  std::vector<double> rates;
+};
+
+double tokens_a_second(Model& model, Device& device, std::size_t tokens) {
+  const NextLogits next = next_logits(model, device);
+  std::vector<std::int32_t> text{1};
+  next(text);  // the first token's work is of another kind
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < tokens; ++i) {
+    text.push_back(static_cast<std::int32_t>(i % 200));
+    next(text);
+  }
+  return static_cast<double>(tokens) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t rounds) {
+  Source source;
+  source.file = "bench";
+  const Json config{{"model_type", "gpt2"},       {"n_layer", layers},         {"n_embd", width},
+                    {"n_head", width / 64},       {"n_positions", tokens + 8}, {"vocab_size", 256},
+                    {"tie_word_embeddings", true}};
+  CpuDevice device{2};
+  const auto make = [&] { return make_model(config, source, "", 1); };
+
+  Form floats{"float32", 0, make(), {}};
+  ResidentStore store{device, {}, 1024};
+  ResidentPlacement placement{Precision{}};
+  SumPlacement sums;
+  LocalSync sync{sums};
+  const WeightTransform weights;
+  const ActivationPolicy activations;
+  const Seams seams{store, sync, weights, activations};
+  for (Unit& unit : floats.model->units()) store.adopt(unit, seams);
+  placement.adopt(store.owned(), 1);
+  store.publish();
+  const std::size_t parameters = floats.model->parameters();
+  floats.bytes = 4.0 * static_cast<double>(parameters);
+
+  std::vector<Form> forms;
+  forms.push_back(std::move(floats));
+  std::vector<std::unique_ptr<compress::PackedFile>> files;
+  std::vector<std::unique_ptr<compress::PackedParameters>> packed;
+  std::vector<std::unique_ptr<Seams>> packed_seams;
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "tranche-bench.packed";
+  for (const compress::Scheme scheme :
+       {compress::Scheme::int8_dynamic, compress::Scheme::int8_weight, compress::Scheme::int4_weight}) {
+    compress::write_packed(path, {scheme, Json::object(), "byte", ""}, 64, forms.front().model->units(),
+                           [&](const Unit& unit) {
+                             return compress::UnitValues{unit.values().span<float>(), {}};
+                           });
+    files.push_back(std::make_unique<compress::PackedFile>(path));
+    packed.push_back(std::make_unique<compress::PackedParameters>(*files.back(), device));
+    packed_seams.push_back(std::make_unique<Seams>(Seams{*packed.back(), sync, weights, activations, *packed.back()}));
+    Form form{std::string{name_of(scheme)}, static_cast<double>(files.back()->bytes()), make(), {}};
+    for (Unit& unit : form.model->units()) packed.back()->adopt(unit, *packed_seams.back());
+    forms.push_back(std::move(form));
+    std::filesystem::remove(path);
+  }
+  for (std::size_t round = 0; round < rounds; ++round)
+    for (Form& form : forms) form.rates.push_back(tokens_a_second(*form.model, device, tokens));
+
+  std::printf("%zu parameters, %zu tokens after the first, the median of %zu rounds in turns\n", parameters, tokens,
+              rounds);
+  std::printf("%-14s %12s %10s %14s %10s\n", "form", "MB of file", "of float", "tokens/s", "of float");
+  double base = 0;
+  for (Form& form : forms) {
+    std::sort(form.rates.begin(), form.rates.end());
+    const double rate = form.rates[form.rates.size() / 2];
+    if (base == 0) base = rate;
+    std::printf("%-14s %12.1f %9.1f%% %14.2f %9.2fx\n", form.name.c_str(), form.bytes / 1e6,
+                100 * form.bytes / forms.front().bytes, rate, rate / base);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace tranche
+
+int main(int argc, char** argv) {
+  const auto argument = [&](int i, std::size_t otherwise) {
+    return argc > i ? static_cast<std::size_t>(std::strtoull(argv[i], nullptr, 10)) : otherwise;
+  };
+  return tranche::run(argument(1, 1024), argument(2, 12), argument(3, 64), argument(4, 5));
+}
