@@ -105,6 +105,7 @@ void PackedWriter::append(const PackedTensor& tensor) {
   Json entry{{"name", tensor.name}, {"form", name_of(tensor.form)}, {"offset", size_}};
   for (const std::size_t size : tensor.shape.sizes()) entry["shape"].push_back(size);
   if (is_integer(tensor.form)) entry["group"] = tensor.group;
+  if (tensor.input) entry["input"] = {{"scale", double{tensor.input->scale}}, {"zero", tensor.input->zero}};
   tensors_.push_back(std::move(entry));
   append(std::as_bytes(std::span{tensor.scales}));
   append(tensor.values);
@@ -176,6 +177,14 @@ void PackedFile::read_contents(const std::string& contents) {
       tensor.group = member<std::size_t>(each, "group", its, Exit::checkpoint);
       ensure(Exit::checkpoint, tensor.shape.dimensions() == 2 && tensor.group > 0, its, ": groups of ", tensor.group,
              " columns of a tensor of shape ", tensor.shape);
+    }
+    if (const auto input = optional_member<Json>(each, "input", its, Exit::checkpoint)) {
+      const auto scale = static_cast<float>(member<double>(*input, "scale", its, Exit::checkpoint));
+      const auto zero = member<std::int64_t>(*input, "zero", its, Exit::checkpoint);
+      ensure(Exit::checkpoint, scale >= least_scale && scale <= most_scale && zero >= 0 && zero <= 255, its,
+             ": the input's scale is ", scale, " and its zero ", zero,
+             ", expected a scale from 2^-100 to 2^100 and a zero from 0 to 255");
+      tensor.input = ScaleAndZero{scale, static_cast<std::int32_t>(zero)};
     }
     entry.offset = member<std::size_t>(each, "offset", its, Exit::checkpoint);
     const std::uint64_t size = scale_bytes(tensor) + tensor.value_bytes();

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/range.h"
 #include "compress/scheme.h"
 #include "runtime/base/checksum.h"
 #include "runtime/base/json.h"
@@ -30,6 +31,7 @@ struct PackedTensor {
   std::size_t group = 0;      // of integers
   std::vector<float> scales;  // of integers: (out, groups), each from 2^-100 to 2^100
   std::vector<std::byte> values;
+  std::optional<ScaleAndZero> input{};  // of int8_static: of what the weight multiplies, levels 0 .. 255
 
   ops::QuantizationGrid grid() const { return {shape.rows(), shape.cols(), group}; }
   std::size_t value_bytes() const;  // that the shape asks for

@@ -52,7 +52,7 @@ void PackedParameters::adopt(Unit& unit, const Seams& seams) {
     ensure(Exit::checkpoint, tensor.shape == parameter->shape, file_.path().string(), ": ", parameter->name,
            " has shape ", tensor.shape, ", the model's has ", parameter->shape);
     if (is_integer(tensor.form))
-      packed_[parameter] = integers_of(tensor);
+      packed_[parameter] = {integers_of(tensor), tensor.input};
     else
       parameter->value = numbers_of(tensor);
   }
@@ -102,17 +102,21 @@ ops::PackedWeight PackedParameters::integers_of(const PackedTensor& tensor) cons
 Tensor PackedParameters::multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const {
   const auto found = packed_.find(&weight);
   if (found == packed_.end()) return LinearForm::multiply(x, weight, bias);
-  const ops::PackedWeight& packed = found->second;
+  const auto& [packed, input] = found->second;
   const Tensor y = x.sibling("linear", with_last(x.shape(), packed.shape.out, false), DType::float32);
-  ops::packed_linear(x, activations_of(file_.description().scheme), packed, bias, y);
+  if (input)
+    ops::packed_linear(x, input->scale, input->zero, packed, bias, y);
+  else
+    ops::packed_linear(x, activations_of(file_.description().scheme), packed, bias, y);
   return y;
 }
 
 Tensor PackedParameters::rows(const Tensor& numbers, const Parameter& table) const {
   const auto found = packed_.find(&table);
   if (found == packed_.end()) return LinearForm::rows(numbers, table);
-  const Tensor y = numbers.sibling("rows", with_last(numbers.shape(), found->second.shape.in, true), DType::float32);
-  ops::packed_rows(numbers, found->second, y);
+  const Tensor y =
+      numbers.sibling("rows", with_last(numbers.shape(), found->second.weight.shape.in, true), DType::float32);
+  ops::packed_rows(numbers, found->second.weight, y);
   return y;
 }
 

@@ -38,7 +38,11 @@ class PackedParameters : public ParameterStore, public LinearForm {
   const PackedFile& file_;
   Device& device_;
   std::map<std::string, std::size_t> index_;  // of tensors that are still to be adopted
-  std::map<const Parameter*, ops::PackedWeight> packed_;
+  struct Packed {
+    ops::PackedWeight weight;
+    std::optional<ScaleAndZero> input;
+  };
+  std::map<const Parameter*, Packed> packed_;
   std::vector<Owned> owned_;
   std::size_t units_ = 0;
 };

@@ -100,22 +100,34 @@ PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::s
 }
 
 void write_packed(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
-                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of) {
+                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of,
+                  const InputRanges& inputs) {
   const Doing frame{[&] { return str("packing the model into ", path.string()); }};
   PackedWriter writer{path};
+  std::size_t used = 0;
   for (const Unit& unit : units) {
     const UnitValues flat = values_of(unit);
     const bool table = unit.name() == "embedding" || unit.name() == "head";
     for (const Parameter* parameter : unit.parameters()) {
       const Plan plan = plan_of(description.scheme, group, parameter->shape, table);
       ensure(Exit::usage,
-             description.scheme != Scheme::int8_dynamic || !is_integer(plan.form) || parameter->shape.cols() <= 65536,
-             parameter->name, " has ", parameter->shape.cols(),
-             " columns, more than a sum of int8-dynamic can hold: take int8-weight");
-      writer.append(quantize_weight(parameter->name, parameter->shape,
-                                    flat.values.subspan(parameter->offset, parameter->shape.size()), plan));
+             activations_of(description.scheme) != ops::ActivationForm::bytes || !is_integer(plan.form) ||
+                 parameter->shape.cols() <= 65536,
+             parameter->name, " has ", parameter->shape.cols(), " columns, more than a sum of ",
+             name_of(description.scheme), " can hold: take int8-weight");
+      PackedTensor tensor = quantize_weight(parameter->name, parameter->shape,
+                                            flat.values.subspan(parameter->offset, parameter->shape.size()), plan);
+      if (const auto input = inputs.find(parameter->name); input != inputs.end()) {
+        tensor.input = scale_of(input->second, Symmetry::affine, {0, 255}, "the input of " + parameter->name);
+        ++used;
+      }
+      ensure(Exit::data, description.scheme != Scheme::int8_static || !is_integer(plan.form) || table || tensor.input,
+             "there is no range for the input of ", parameter->name, ": calibrate with this model");
+      writer.append(tensor);
     }
   }
+  ensure(Exit::data, used == inputs.size(), "of ", inputs.size(), " ranges ", used,
+         " belong to a weight of this model: they are another model's");
   writer.finish(description);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 
+#include "compress/calibration.h"
 #include "compress/packed_file.h"
 #include "runtime/nn/unit.h"
 
@@ -23,8 +24,10 @@ struct UnitValues {
   std::shared_ptr<const void> holder;
 };
 
-// All units of a model into a file; nothing appears under `path` unless all of it went well.
+// All units of a model into a file; nothing appears under `path` unless all of it went well. inputs: what int8_static
+// needs, by the name of the weight. Throws Exit::data if a range is that of no weight.
 void write_packed(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
-                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of);
+                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of,
+                  const InputRanges& inputs = {});
 
 }  // namespace tranche::compress

@@ -7,8 +7,8 @@
 namespace tranche::compress {
 namespace {
 
-constexpr std::array<std::string_view, 5> scheme_names{"int8-dynamic", "int8-weight", "int4-weight", "float16",
-                                                       "bfloat16"};
+constexpr std::array<std::string_view, 6> scheme_names{"int8-dynamic", "int8-static", "int8-weight",
+                                                       "int4-weight",  "float16",     "bfloat16"};
 constexpr std::array<std::string_view, 5> form_names{"float32", "float16", "bfloat16", "int8", "int4"};
 constexpr std::size_t most_in_group = 128;
 
@@ -35,7 +35,8 @@ TensorForm form_named(std::string_view name, const std::string& where) {
 Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table) {
   if (shape.dimensions() != 2) return {};
   switch (scheme) {
-    case Scheme::int8_dynamic: return {TensorForm::int8, shape.cols()};
+    case Scheme::int8_dynamic:
+    case Scheme::int8_static: return {TensorForm::int8, shape.cols()};
     case Scheme::int8_weight: return {TensorForm::int8, group};
     case Scheme::int4_weight: return table ? Plan{TensorForm::int8, most_in_group} : Plan{TensorForm::int4, group};
     case Scheme::float16: return {TensorForm::float16, 0};
@@ -45,7 +46,8 @@ Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table) {
 }
 
 ops::ActivationForm activations_of(Scheme scheme) {
-  return scheme == Scheme::int8_dynamic ? ops::ActivationForm::bytes : ops::ActivationForm::words;
+  const bool bytes = scheme == Scheme::int8_dynamic || scheme == Scheme::int8_static;
+  return bytes ? ops::ActivationForm::bytes : ops::ActivationForm::words;
 }
 
 }  // namespace tranche::compress

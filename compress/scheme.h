@@ -12,6 +12,7 @@ namespace tranche::compress {
 
 enum class Scheme : std::uint8_t {
   int8_dynamic,  // weights of 8 bits with one scale a row; activations quantized to 8 bits as they come
+  int8_static,   // the same, activations over ranges that were calibrated
   int8_weight,   // weights of 8 bits in groups; activations to 16 bits, for exact integer sums
   int4_weight,   // weights of linears of 4 bits in groups, tables as int8_weight
   float16,       // stored in half the bytes, computed with as float32

@@ -61,7 +61,7 @@ const std::string scaler_prefix = "scaler.";
 
 }  // namespace
 
-Replica::Replica(const Job& job, Communicator& world, const Memory& memory)
+Replica::Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm& linears)
     : world_(world),
       device_(memory.device),
       model_(job.make_model()),
@@ -70,7 +70,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory)
       placement_(make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job)),
-      seams_{*parameters_, *gradients_, weights_, *activations_} {
+      seams_{*parameters_, *gradients_, weights_, *activations_, linears} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
   placement_->adopt(owned(), job.train.seed);

@@ -23,8 +23,9 @@ struct Memory {
 // One rank's share of a model, with initial values: what evaluating and generating need. Stays where it is made.
 class Replica {
  public:
-  // Collective. job: settled, the same on every rank; it, world and what memory names must outlive the replica.
-  Replica(const Job& job, Communicator& world, const Memory& memory);
+  // Collective. job: settled, the same on every rank; it, world, linears and what memory names must outlive the
+  // replica.
+  Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm& linears = number_form);
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 

@@ -22,6 +22,7 @@ void add_commands(CLI::App& app, Chosen& chosen) {
   add_plan(app, chosen);
   add_config(app, chosen);
   add_checkpoint(app, chosen);
+  add_calibrate(app, chosen);
   add_compress(app, chosen);
   add_version(app, chosen);
 }

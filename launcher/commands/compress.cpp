@@ -13,7 +13,7 @@ namespace tranche {
 namespace {
 
 struct Options {
-  std::string checkpoint, scheme, output;
+  std::string checkpoint, scheme, output, ranges;
   std::size_t group = 64;
 };
 
@@ -27,6 +27,11 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
   const compress::Scheme scheme = compress::scheme_named(options.scheme);
   ensure(Exit::usage, options.group % 32 == 0 && options.group >= 32 && options.group <= 128, "--group ", options.group,
          ": expected 32, 64, 96 or 128");
+  const bool is_static = scheme == compress::Scheme::int8_static;
+  ensure(Exit::usage, is_static == !options.ranges.empty(),
+         is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
+                   : "--ranges is for int8-static alone");
+  const compress::InputRanges ranges = is_static ? compress::read_ranges(options.ranges) : compress::InputRanges{};
   const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
   const Job& job = *opened.job;
   const compress::PackedDescription description = describe(job, scheme);
@@ -37,10 +42,13 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
   replica.load_parameters(opened.folder);
   const checkpoint::ModelState state = replica.held();
   const std::deque<Unit>& units = replica.model().units();
-  compress::write_packed(options.output, description, options.group, units, [&](const Unit& unit) {
-    const checkpoint::Borrowed all = state.slices[unit.index()].front().borrow();  // the masters
-    return compress::UnitValues{all.elements, all.holder};
-  });
+  compress::write_packed(
+      options.output, description, options.group, units,
+      [&](const Unit& unit) {
+        const checkpoint::Borrowed all = state.slices[unit.index()].front().borrow();  // the masters
+        return compress::UnitValues{all.elements, all.holder};
+      },
+      ranges);
   const compress::PackedFile written{options.output};
   const std::size_t parameters = replica.model().parameters();
   std::printf("%s: %s, %llu bytes for %zu parameters: %.2f bits each, %.1f %% of float32\n", options.output.c_str(),
@@ -65,13 +73,16 @@ void add_compress(CLI::App& app, Chosen& chosen) {
   command->add_option("checkpoint", options->checkpoint, "a run's directory (its newest complete step), or one step's")
       ->required()
       ->type_name("DIR");
-  command->add_option("--scheme", options->scheme, "int8-dynamic, int8-weight, int4-weight, float16 or bfloat16")
+  command
+      ->add_option("--scheme", options->scheme,
+                   "int8-dynamic, int8-static, int8-weight, int4-weight, float16 or bfloat16")
       ->required()
       ->type_name("NAME");
   command
       ->add_option("--group", options->group,
                    "columns that share a scale, of int8-weight and int4-weight: 32, 64, 96 or 128")
       ->capture_default_str();
+  command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
   command->add_option("-o,--output", options->output, "the file to write")->required()->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -20,6 +20,42 @@ PackedElements packed_elements_of(std::string_view op, const PackedWeight& weigh
           shape};
 }
 
+struct QuantizedInput {
+  Tensor x;                 // as a matrix
+  Tensor q, scales, zeros;  // zeros: none of words
+};
+
+QuantizedInput input_for(const Tensor& x, ActivationForm form, const PackedWeight& weight) {
+  constexpr std::string_view op = "packed_linear";
+  const std::size_t rows = x.rows(), planes = form == ActivationForm::words ? 2 : 1;
+  check(x.cols() == weight.shape.in, op, ": input has ", x.cols(), " features, weight expects ", weight.shape.in);
+  check_packed_shape(op, weight.shape, form);
+  check_dtype(op, "input", x, DType::float32);
+  return {x.view(0, {rows, weight.shape.in}),
+          x.sibling("quantized input", {planes * rows, weight.shape.padded_in()}, DType::uint8),
+          x.sibling("input scales", {rows}, DType::float32),
+          form == ActivationForm::bytes ? x.sibling("input zeros", {rows}, DType::int32) : Tensor{}};
+}
+
+void multiply(const QuantizedInput& input, const PackedWeight& weight, const Tensor& bias, const Tensor& y) {
+  constexpr std::string_view op = "packed_linear";
+  const std::size_t rows = input.x.rows(), out = weight.shape.out;
+  if (bias) {
+    check_alike(op, "bias", bias, input.x);
+    check_shape(op, "bias", bias, {out});
+  }
+  check_alike(op, "output", y, input.x);
+  check_matrix(op, "output", y, rows, out);
+  kernels_of(y.device())
+      .packed.product(y.device(), {.q = elements_of(input.q).as<const std::uint8_t>(),
+                                   .scales = elements_of(input.scales).as<const float>(),
+                                   .zeros = elements_of(input.zeros).as<const std::int32_t>(),
+                                   .weight = packed_elements_of(op, weight),
+                                   .bias = elements_of(bias).as<const float>(),
+                                   .y = elements_of(y).as<float>(),
+                                   .rows = rows});
+}
+
 }  // namespace
 
 void check_packed_shape(std::string_view what, const PackedShape& shape, ActivationForm form) {
@@ -47,43 +83,25 @@ void pack_weight(const Tensor& q, const Tensor& scales, const PackedWeight& weig
 
 void packed_linear(const Tensor& x, ActivationForm form, const PackedWeight& weight, const Tensor& bias,
                    const Tensor& y) {
-  constexpr std::string_view op = "packed_linear";
-  const PackedShape& shape = weight.shape;
-  const std::size_t rows = x.rows();
-  check(x.cols() == shape.in, op, ": input has ", x.cols(), " features, weight expects ", shape.in);
-  check_packed_shape(op, shape, form);
-  check_dtype(op, "input", x, DType::float32);
-  if (bias) {
-    check_alike(op, "bias", bias, x);
-    check_shape(op, "bias", bias, {shape.out});
-  }
-  check_alike(op, "output", y, x);
-  check_matrix(op, "output", y, rows, shape.out);
-  const PackedElements packed = packed_elements_of(op, weight);
+  const QuantizedInput input = input_for(x, form, weight);
+  if (form == ActivationForm::bytes)
+    quantize_rows(input.x, input.q, input.scales, input.zeros);
+  else
+    kernels_of(x.device())
+        .packed.split_rows(x.device(), {.x = elements_of(x).as<const float>(),
+                                        .q = elements_of(input.q).as<std::uint8_t>(),
+                                        .scales = elements_of(input.scales).as<float>(),
+                                        .rows = input.x.rows(),
+                                        .cols = input.x.cols(),
+                                        .stride = input.q.cols()});
+  multiply(input, weight, bias, y);
+}
 
-  const std::size_t planes = form == ActivationForm::words ? 2 : 1;
-  const Tensor q = x.sibling("quantized input", {planes * rows, shape.padded_in()}, DType::uint8);
-  const Tensor scales = x.sibling("input scales", {rows}, DType::float32);
-  Tensor zeros;
-  const Kernels& kernels = kernels_of(x.device());
-  if (form == ActivationForm::bytes) {
-    zeros = x.sibling("input zeros", {rows}, DType::int32);
-    quantize_rows(x.view(0, {rows, shape.in}), q, scales, zeros);
-  } else {
-    kernels.packed.split_rows(x.device(), {.x = elements_of(x).as<const float>(),
-                                           .q = elements_of(q).as<std::uint8_t>(),
-                                           .scales = elements_of(scales).as<float>(),
-                                           .rows = rows,
-                                           .cols = shape.in,
-                                           .stride = shape.padded_in()});
-  }
-  kernels.packed.product(x.device(), {.q = elements_of(q).as<const std::uint8_t>(),
-                                      .scales = elements_of(scales).as<const float>(),
-                                      .zeros = elements_of(zeros).as<const std::int32_t>(),
-                                      .weight = packed,
-                                      .bias = elements_of(bias).as<const float>(),
-                                      .y = elements_of(y).as<float>(),
-                                      .rows = rows});
+void packed_linear(const Tensor& x, float scale, std::int32_t zero, const PackedWeight& weight, const Tensor& bias,
+                   const Tensor& y) {
+  const QuantizedInput input = input_for(x, ActivationForm::bytes, weight);
+  quantize_rows_with(scale, zero, input.x, input.q, input.scales, input.zeros);
+  multiply(input, weight, bias, y);
 }
 
 void packed_rows(const Tensor& numbers, const PackedWeight& table, const Tensor& y) {

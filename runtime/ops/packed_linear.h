@@ -49,6 +49,9 @@ void pack_weight(const Tensor& q, const Tensor& scales, const PackedWeight& weig
 // y = x weight^T + bias.  x: (rows, in), bias: (out) or none, y: (rows, out); all float32
 void packed_linear(const Tensor& x, ActivationForm form, const PackedWeight& weight, const Tensor& bias,
                    const Tensor& y);
+// The same in bytes of a scale and zero that are known before: x is clamped to what their 256 levels reach.
+void packed_linear(const Tensor& x, float scale, std::int32_t zero, const PackedWeight& weight, const Tensor& bias,
+                   const Tensor& y);
 
 // y[i] = row numbers[i] of the table.  numbers: (count) int32, y: (count, in) float32
 // Throws Exit::data if a number is not a row's.

@@ -24,6 +24,25 @@ void check_quantized(std::string_view op, const Tensor& q) {
         ", expected int8 or uint8");
 }
 
+QuantizeRows checked_rows(std::string_view op, const Tensor& x, const Tensor& q, const Tensor& scales,
+                          const Tensor& zeros) {
+  check_dtype(op, "x", x, DType::float32);
+  check_dtype(op, "q", q, DType::uint8);
+  check_device(op, "q", q, x);
+  check(q.rows() == x.rows() && q.cols() >= x.cols(), op, ": q has shape ", q.shape(), ", x ", x.shape());
+  check_dtype(op, "scales", scales, DType::float32);
+  check_size(op, "scales", scales, x.rows());
+  check_dtype(op, "zeros", zeros, DType::int32);
+  check_size(op, "zeros", zeros, x.rows());
+  return {.x = elements_of(x).as<const float>(),
+          .q = elements_of(q).as<std::uint8_t>(),
+          .scales = elements_of(scales).as<float>(),
+          .zeros = elements_of(zeros).as<std::int32_t>(),
+          .rows = x.rows(),
+          .cols = x.cols(),
+          .stride = q.cols()};
+}
+
 const std::int32_t* zeros_of(const Tensor& zeros) { return elements_of(zeros).as<const std::int32_t>(); }
 
 }  // namespace
@@ -65,23 +84,15 @@ void dequantize(const Tensor& q, const Tensor& scales, const Tensor& zeros, cons
 }
 
 void quantize_rows(const Tensor& x, const Tensor& q, const Tensor& scales, const Tensor& zeros) {
-  constexpr std::string_view op = "quantize_rows";
-  check_dtype(op, "x", x, DType::float32);
-  check_dtype(op, "q", q, DType::uint8);
-  check_device(op, "q", q, x);
-  check(q.rows() == x.rows() && q.cols() >= x.cols(), op, ": q has shape ", q.shape(), ", x ", x.shape());
-  check_dtype(op, "scales", scales, DType::float32);
-  check_size(op, "scales", scales, x.rows());
-  check_dtype(op, "zeros", zeros, DType::int32);
-  check_size(op, "zeros", zeros, x.rows());
-  kernels_of(x.device())
-      .quantize.quantize_rows(x.device(), {.x = elements_of(x).as<const float>(),
-                                           .q = elements_of(q).as<std::uint8_t>(),
-                                           .scales = elements_of(scales).as<float>(),
-                                           .zeros = elements_of(zeros).as<std::int32_t>(),
-                                           .rows = x.rows(),
-                                           .cols = x.cols(),
-                                           .stride = q.cols()});
+  const QuantizeRows rows = checked_rows("quantize_rows", x, q, scales, zeros);
+  kernels_of(x.device()).quantize.quantize_rows(x.device(), rows);
+}
+
+void quantize_rows_with(float scale, std::int32_t zero, const Tensor& x, const Tensor& q, const Tensor& scales,
+                        const Tensor& zeros) {
+  const QuantizeRows rows = checked_rows("quantize_rows_with", x, q, scales, zeros);
+  check(scale > 0 && zero >= 0 && zero <= 255, "quantize_rows_with: scale ", scale, ", zero ", zero);
+  kernels_of(x.device()).quantize.quantize_rows_with(x.device(), {rows, scale, zero});
 }
 
 }  // namespace tranche::ops

@@ -41,5 +41,9 @@ void dequantize(const Tensor& q, const Tensor& scales, const Tensor& zeros, cons
 // what is computed from it is NaN too.
 // x: (rows, cols) float32, q: (rows, stride >= cols) uint8, padding is 0; scales: (rows) float32, zeros: (rows) int32
 void quantize_rows(const Tensor& x, const Tensor& q, const Tensor& scales, const Tensor& zeros);
+// Every row with one scale and zero, which are known before; they are written to scales and zeros. A row that is not
+// finite has a scale of NaN here too.
+void quantize_rows_with(float scale, std::int32_t zero, const Tensor& x, const Tensor& q, const Tensor& scales,
+                        const Tensor& zeros);
 
 }  // namespace tranche::ops

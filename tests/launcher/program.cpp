@@ -184,6 +184,37 @@ TEST_F(Trained, IsPackedEvaluatedAndGeneratedFrom) {
   }
 }
 
+TEST_F(Trained, IsCalibratedAndPackedWithStaticRanges) {
+  for (const std::string method : {"min-max", "percentile", "least-squares", "kl"}) {
+    const Result calibrated = run("calibrate runs/job --samples 8 -o ranges.json --method " + method);
+    EXPECT_EQ(calibrated.exit, 0) << calibrated.errors;
+    EXPECT_THAT(calibrated.output, HasSubstr("ranges.json: the ranges of 5 inputs, by " + method));
+    const Result packed = run("compress quantize runs/job --scheme int8-static --ranges ranges.json -o small.packed");
+    EXPECT_EQ(packed.exit, 0) << packed.errors;
+    const Result loss = run("evaluate job.json --set data.validation=train.h5 --checkpoint small.packed");
+    EXPECT_EQ(loss.exit, 0) << loss.errors;
+  }
+}
+
+TEST_F(Trained, CalibrationThatCannotBeLeavesNoFile) {
+  folder.write("empty.txt", "");
+  folder.write("short.txt", "abc");
+  run("tokenize --tokenizer byte --output empty.h5 empty.txt");
+  ASSERT_EQ(run("tokenize --tokenizer byte --output short.h5 short.txt").exit, 0);
+  folder.write("ranges.json", R"({"format": "tranche ranges", "version": 1, "method": "kl", "checksum": "",
+                                  "ranges": {"blocks.0.mlp.up.weight": [0, null]}})");
+  const std::size_t before = files();
+  EXPECT_EQ(run("calibrate runs/job --data empty.h5 -o new.json").exit, 4);
+  EXPECT_EQ(run("calibrate runs/job --data short.h5 -o new.json").exit, 4);
+  EXPECT_EQ(run("calibrate runs/job --method best -o new.json").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --scheme int8-static -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --scheme int8-dynamic --ranges ranges.json -o small.packed").exit, 2);
+  const Result bad = run("compress quantize runs/job --scheme int8-static --ranges ranges.json -o small.packed");
+  EXPECT_EQ(bad.exit, 4);
+  EXPECT_THAT(bad.errors, HasSubstr("ranges.json: blocks.0.mlp.up.weight: the range is [0,null]"));
+  EXPECT_EQ(files(), before);
+}
+
 TEST_F(Trained, WhatCannotBePackedLeavesNoFile) {
   const std::size_t before = files();
   EXPECT_EQ(run("compress quantize runs/job --scheme int3 -o small.packed").exit, 2);

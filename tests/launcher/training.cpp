@@ -58,6 +58,17 @@ TEST_F(Training, LeavesACheckpointAndALineForEachStep) {
   EXPECT_EQ(digest().size(), 65u);
 }
 
+TEST_F(Training, CalibratesToTheSameRangesOnAnyNumberOfRanks) {
+  ASSERT_EQ(run("train job.json --set zero_optimization.stage=3").exit, 0);
+  for (const std::string method : {"min-max", "least-squares"}) {
+    const std::string rest = "calibrate runs/job --samples 7 --method " + method + " -o ";  // 4 micro-batches, one of 1
+    ASSERT_EQ(run(rest + "one.json").exit, 0);
+    const Result two = shell("'" TRANCHE_MPIEXEC "' -np 2 " + tranche + rest + "two.json");
+    ASSERT_EQ(two.exit, 0) << two.errors;
+    EXPECT_EQ(shell("cmp one.json two.json").exit, 0) << method;
+  }
+}
+
 TEST_F(Training, GoesOnWhereItStoppedAsIfItHadNot) {
   ASSERT_EQ(run("train job.json --set steps=6").exit, 0);
   const std::string whole = digest();

@@ -94,11 +94,27 @@ void quantize_rows(Device& device, const QuantizeRows& a) {
   });
 }
 
+void quantize_rows_with(Device& device, const QuantizeRowsWith& a) {
+  const QuantizeRows& rows = a.rows;
+  over_rows(device, rows.rows, rows.cols, [&](std::size_t row) {
+    const float* x = rows.x + row * rows.cols;
+    std::uint8_t* q = rows.q + row * rows.stride;
+    quantize_piece(x, a.scale, static_cast<float>(a.zero), 0.0f, 255.0f, q, rows.cols);
+    for (std::size_t i = rows.cols; i < rows.stride; ++i) q[i] = 0;
+    rows.scales[row] =
+        a.scale + Block{}.sum(rows.cols, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { return x[i] * 0.0f; });
+    rows.zeros[row] = a.zero;
+  });
+}
+
 }  // namespace
 
 QuantizeKernels quantize_kernels();
 QuantizeKernels quantize_kernels() {
-  return {.quantize = quantize, .dequantize = dequantize, .quantize_rows = quantize_rows};
+  return {.quantize = quantize,
+          .dequantize = dequantize,
+          .quantize_rows = quantize_rows,
+          .quantize_rows_with = quantize_rows_with};
 }
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -29,10 +29,17 @@ struct QuantizeRows {
   std::size_t rows, cols, stride;
 };
 
+struct QuantizeRowsWith {
+  QuantizeRows rows;
+  float scale;
+  std::int32_t zero;
+};
+
 struct QuantizeKernels {
   void (*quantize)(Device&, const Quantize&);
   void (*dequantize)(Device&, const Dequantize&);
   void (*quantize_rows)(Device&, const QuantizeRows&);
+  void (*quantize_rows_with)(Device&, const QuantizeRowsWith&);
 };
 
 }  // namespace tranche::ops

@@ -1,0 +1,30 @@
+#!/bin/bash
+# Bytes and validation loss of a run's model in every packed form: `make demo`, then
+#   bash tests/bench/packed_loss.sh configs/demo.jsonc runs/demo
+set -euo pipefail
+job=$1 run=$2
+tranche=${TRANCHE:-build/release/tranche}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+evaluated() { "$tranche" evaluate "$job" --checkpoint "$1" | sed 's/.*validation loss \([0-9.]*\).*/\1/'; }
+float=$(evaluated "$run")
+printf '%-28s %10s %9s %8s %9s\n' form bytes 'of float' loss 'of float'
+printf '%-28s %10s %9s %8s\n' float32 '' '' "$float"
+row() {  # name, then the options of compress quantize
+  local name=$1 said loss
+  shift
+  said=$("$tranche" compress quantize "$run" -o "$folder/packed" "$@")
+  loss=$(evaluated "$folder/packed")
+  printf '%-28s %10s %8s%% %8s %+8.2f%%\n' "$name" "$(sed 's/.*, \([0-9]*\) bytes.*/\1/' <<< "$said")" \
+    "$(sed 's/.*each, \([0-9.]*\) % .*/\1/' <<< "$said")" "$loss" "$(awk "BEGIN { print 100 * ($loss / $float - 1) }")"
+}
+row int8-dynamic --scheme int8-dynamic
+for method in min-max percentile least-squares kl; do
+  "$tranche" calibrate "$run" --method $method -o "$folder/ranges" > /dev/null
+  row "int8-static, $method" --scheme int8-static --ranges "$folder/ranges"
+done
+row int8-weight --scheme int8-weight
+for group in 32 64 128; do row "int4-weight, groups of $group" --scheme int4-weight --group $group; done
+row float16 --scheme float16
+row bfloat16 --scheme bfloat16
