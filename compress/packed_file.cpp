@@ -17,6 +17,7 @@ static_assert(std::endian::native == std::endian::little, "the file's numbers ar
 constexpr const char* format = "tranche packed";
 constexpr std::int64_t version = 1;
 constexpr std::uint64_t piece = 1u << 20;            // of /bytes read at once, while it is checked
+constexpr std::uint64_t chunk = 16384;               // of /bytes: the last one is stored whole
 constexpr std::uint64_t most_elements = 1ull << 40;  // of a tensor: no product of two sizes overflows
 constexpr float least_scale = 0x1p-100f, most_scale = 0x1p100f;
 
@@ -83,7 +84,7 @@ PackedWriter::PackedWriter(const std::filesystem::path& path)
     : path_(path),
       partial_(path.string() + ".partial"),
       file_(hdf5::File::create(partial_)),
-      bytes_(file_.create_appendable("bytes", hdf5::Type::uint8, 65536)) {}
+      bytes_(file_.create_appendable("bytes", hdf5::Type::uint8, chunk)) {}
 
 PackedWriter::~PackedWriter() {
   std::error_code ignored;

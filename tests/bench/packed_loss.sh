@@ -1,16 +1,16 @@
 #!/bin/bash
 # Bytes and validation loss of a run's model in every packed form: `make demo`, then
-#   bash tests/bench/packed_loss.sh configs/demo.jsonc runs/demo
+#   bash tests/bench/packed_loss.sh configs/demo.jsonc runs/demo [SAMPLES]      of the validation file; all by default
 set -euo pipefail
-job=$1 run=$2
+job=$1 run=$2 samples=${3:-0}
 tranche=${TRANCHE:-build/release/tranche}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-evaluated() { "$tranche" evaluate "$job" --checkpoint "$1" | sed 's/.*validation loss \([0-9.]*\).*/\1/'; }
+evaluated() { "$tranche" evaluate "$job" --samples "$samples" --checkpoint "$1" | sed 's/.*validation loss \([0-9.]*\).*/\1/'; }
 float=$(evaluated "$run")
-printf '%-28s %10s %9s %8s %9s\n' form bytes 'of float' loss 'of float'
-printf '%-28s %10s %9s %8s\n' float32 '' '' "$float"
+printf '%-28s %10s %9s %8s %9s\n' form bytes 'of float' loss 'of that'
+printf '%-28s %10s %9s %8s\n' 'as it was trained' '' '' "$float"
 row() {  # name, then the options of compress quantize
   local name=$1 said loss
   shift
