@@ -14,8 +14,8 @@ struct AttentionShape {
   std::size_t batch = 0, sequence = 0, heads = 0, groups = 0, head_width = 0;
   float scale = 1;  // of q . k, usually 1 / sqrt(head_width)
 
-  std::size_t qkv_width() const { return (heads + 2 * groups) * head_width; }
-  std::size_t width() const { return heads * head_width; }
+  TRANCHE_HOST_DEVICE std::size_t qkv_width() const { return (heads + 2 * groups) * head_width; }
+  TRANCHE_HOST_DEVICE std::size_t width() const { return heads * head_width; }
 };
 
 // Dropout of attention weights: element (batch b, head h, query i, key j) is element

@@ -36,4 +36,7 @@ struct Kernels {
 // Of the device's type and, on the CPU, of the instruction path in use.
 const Kernels& kernels_of(const Device& device);
 
+// What kernels_of() gives for devices of type cuda from now on: who makes such a device says so before its first op.
+void use_cuda_kernels(const Kernels& kernels);
+
 }  // namespace tranche::ops

@@ -1,4 +1,4 @@
-#include "runtime/ops/cpu/workspace.h"
+#include "runtime/ops/workspace.h"
 #include "runtime/base/round.h"
 
 #include <cstdint>

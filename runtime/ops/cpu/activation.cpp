@@ -7,16 +7,7 @@ namespace tranche::ops::TRANCHE_PATH {
 namespace {
 
 using functors::put;
-
-// Calls work(F{}) with the functor of `kind`.
-template <class Work> TRANCHE_INLINE void with_activation(Activation kind, const Work& work) {
-  switch (kind) {
-    case Activation::gelu_tanh: return work(functors::GeluTanh{});
-    case Activation::gelu_erf: return work(functors::GeluErf{});
-    case Activation::silu: return work(functors::Silu{});
-    case Activation::relu: return work(functors::Relu{});
-  }
-}
+using functors::with_activation;
 
 void forward(Device& device, const ActivationForward& a) {
   over_elements(device, a.size, [&](std::size_t first, std::size_t count) {

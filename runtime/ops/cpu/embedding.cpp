@@ -1,7 +1,7 @@
 #include "runtime/ops/kernels/embedding.h"
 
 #include "runtime/ops/cpu/tiles.h"
-#include "runtime/ops/cpu/workspace.h"
+#include "runtime/ops/workspace.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 namespace {

@@ -2,8 +2,8 @@
 #include "runtime/base/round.h"
 
 #include "runtime/ops/cpu/tiles.h"
-#include "runtime/ops/cpu/workspace.h"
 #include "runtime/ops/functors/norm.h"
+#include "runtime/ops/workspace.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 namespace {

@@ -1,10 +1,13 @@
 #include "runtime/ops/kernels/reduce.h"
 
 #include "runtime/ops/cpu/tiles.h"
+#include "runtime/ops/functors/finite.h"
 #include "runtime/ops/reduce.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 namespace {
+
+using functors::non_finite;
 
 void scale_and_sum_squares(Device& device, const ScaleAndSumSquares& a) {
   in_pieces(device, a.blocks, tile_elements / block, [&](std::size_t first, std::size_t count) {
@@ -25,11 +28,6 @@ double add_in_order(Device&, const AddInOrder& a) {
   for (std::size_t i = 0; i < a.count; ++i) sum += a.values[i];
   return sum;
 }
-
-// All bits of the exponent are set in infinities and NaNs alone.
-TRANCHE_INLINE bool non_finite(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7F800000u) == 0x7F800000u; }
-TRANCHE_INLINE bool non_finite(bfloat16 x) { return (x.bits & 0x7F80u) == 0x7F80u; }
-TRANCHE_INLINE bool non_finite(float16 x) { return (x.bits & 0x7C00u) == 0x7C00u; }
 
 template <class T> std::size_t first_in(const T* x, std::size_t size) {
   constexpr std::size_t piece = 1024;

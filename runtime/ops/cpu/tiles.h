@@ -30,16 +30,4 @@ TRANCHE_INLINE void over_rows(Device& device, std::size_t rows, std::size_t widt
   });
 }
 
-template <bool value> struct Constant { static constexpr bool adds = value; };
-
-// Calls work(T{}, Constant<adds>{}) with the C++ type of the target and whether it holds values to add to.
-template <class Work> TRANCHE_INLINE void with_target(const Target& target, const Work& work) {
-  with_type(target.dtype, [&](auto type) {
-    if (target.holds_values)
-      work(type, Constant<true>{});
-    else
-      work(type, Constant<false>{});
-  });
-}
-
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -11,21 +11,12 @@
 #include <cstdint>
 
 #include "runtime/base/dtype.h"
+#include "runtime/ops/kernels/dispatch.h"
 
 #define TRANCHE_INLINE [[gnu::always_inline]] static inline
 
 namespace tranche::ops::TRANCHE_PATH {
 
 inline constexpr std::size_t lanes = 16;
-
-// Calls work(T{}) with the C++ type of a floating dtype.
-template <class Work> TRANCHE_INLINE void with_type(DType dtype, const Work& work) {
-  if (dtype == DType::bfloat16)
-    work(bfloat16{});
-  else if (dtype == DType::float16)
-    work(float16{});
-  else
-    work(float{});
-}
 
 }  // namespace tranche::ops::TRANCHE_PATH

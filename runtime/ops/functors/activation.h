@@ -1,6 +1,7 @@
 // Activations: value(x) and slope(x), the derivative.
 #pragma once
 
+#include "runtime/ops/activation.h"
 #include "runtime/ops/functors/math.h"
 
 namespace tranche::ops::functors {
@@ -48,5 +49,15 @@ struct Relu {
     return x <= 0.0f ? 0.0f : nan_or_one;
   }
 };
+
+// Calls work(F{}) with the functor of `kind`.
+template <class Work> [[gnu::always_inline]] inline void with_activation(Activation kind, const Work& work) {
+  switch (kind) {
+    case Activation::gelu_tanh: return work(GeluTanh{});
+    case Activation::gelu_erf: return work(GeluErf{});
+    case Activation::silu: return work(Silu{});
+    case Activation::relu: return work(Relu{});
+  }
+}
 
 }  // namespace tranche::ops::functors

@@ -1,5 +1,5 @@
 // Normalisation of one row; the formulas are those of runtime/ops/norm.h. Block is what computes a row together:
-// sum(n, f), each(n, f) over i < n.
+// sum(n, f), each(n, f) over i < n, single(f) once.
 #pragma once
 
 #include "runtime/ops/functors/math.h"
@@ -26,8 +26,10 @@ TRANCHE_FUNCTOR void layer_norm_row(const Block& block, std::size_t width, const
       put<false>(y[i], to_float(gain[i]) * ((to_float(x[i]) - mean) * rstd));
     });
   }
-  statistics[0] = mean;
-  statistics[1] = rstd;
+  block.single([&]() TRANCHE_ALWAYS_INLINE {
+    statistics[0] = mean;
+    statistics[1] = rstd;
+  });
 }
 
 // With n = (x - mean) rstd and g = gain dy:  dx = rstd (g - mean(g) - n mean(g n))
@@ -57,7 +59,7 @@ TRANCHE_FUNCTOR void rms_norm_row(const Block& block, std::size_t width, const T
   const float rstd = 1.0f / square_root(square + epsilon);
   block.each(width, [&](std::size_t i)
                         TRANCHE_ALWAYS_INLINE { put<false>(y[i], to_float(gain[i]) * (to_float(x[i]) * rstd)); });
-  *statistics = rstd;
+  block.single([&]() TRANCHE_ALWAYS_INLINE { *statistics = rstd; });
 }
 
 // With n = x rstd and g = gain dy:  dx = rstd (g - n mean(g n))

@@ -12,8 +12,8 @@ struct Elements {
   std::byte* data = nullptr;
   DType dtype = DType::float32;
 
-  [[gnu::always_inline]] explicit operator bool() const { return data != nullptr; }
-  template <class T> [[gnu::always_inline]] T* as() const { return reinterpret_cast<T*>(data); }
+  [[gnu::always_inline]] TRANCHE_HOST_DEVICE explicit operator bool() const { return data != nullptr; }
+  template <class T> [[gnu::always_inline]] TRANCHE_HOST_DEVICE T* as() const { return reinterpret_cast<T*>(data); }
 };
 
 // Where a gradient goes (runtime/ops/destination.h).

@@ -1,6 +1,6 @@
 #include "runtime/ops/shape/table.h"
 
-#include "runtime/ops/cpu/workspace.h"
+#include "runtime/ops/workspace.h"
 
 namespace tranche::ops {
 namespace {

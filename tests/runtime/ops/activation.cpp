@@ -136,7 +136,7 @@ TEST_P(Activations, GiveTheSameBitsEverywhere) {
 }
 
 TEST(ActivationArguments, ThatDoNotMatchAreNamed) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = random_tensor(device, {4, 4}, DType::float32, 1), half = blank(device, {4, 4}, DType::float16);
   const Tensor small = blank(device, {3}, DType::float32);
   EXPECT_THROW(activate(Activation::relu, x, half), Error);

@@ -132,7 +132,7 @@ struct Made {
   Tensor qkv, y, log_sums, dy, dqkv;
 };
 
-Made make_all(CpuDevice& device, const AttentionShape& s, DType dtype, std::size_t offset = 0) {
+Made make_all(Device& device, const AttentionShape& s, DType dtype, std::size_t offset = 0) {
   const std::size_t rows = s.batch * s.sequence;
   return {random(device, {rows, s.qkv_width()}, dtype, 1, offset), make(device, {rows, s.width()}, dtype, offset * 3),
           make(device, {s.batch, s.heads, s.sequence}, DType::float32, offset),
@@ -141,7 +141,7 @@ Made make_all(CpuDevice& device, const AttentionShape& s, DType dtype, std::size
 
 class Attention : public testing::TestWithParam<std::tuple<DType, float>> {
  protected:
-  CpuDevice device{2};
+  TestDevice device{2};
   DType dtype = std::get<0>(GetParam());
   AttentionDropout dropout = dropout_of(std::get<1>(GetParam()));
 };
@@ -174,7 +174,7 @@ TEST_P(Attention, GradientIsWrittenOrAddedAndRoundedOnce) {
 
 std::string all_bits(const AttentionShape& s, DType dtype, const AttentionDropout& dropout, std::size_t threads,
                      std::size_t offset) {
-  CpuDevice device{threads};
+  TestDevice device{threads};
   const Made t = make_all(device, s, dtype, offset);
   attention(t.qkv, s, dropout, t.y, t.log_sums);
   attention_gradient(t.dy, t.qkv, t.y, t.log_sums, s, dropout, {t.dqkv, true});
@@ -203,7 +203,7 @@ TEST_P(Attention, AQuerysOutputDoesNotDependOnWhatFollows) {
 TEST_P(Attention, WhatAThreadsMemoryHeldBeforeIsNeverSeen) {
   for (const AttentionShape& s : shapes) {
     const std::string clean = all_bits(s, dtype, dropout, 1, 0);
-    CpuDevice same{1};
+    TestDevice same{1};
     const AttentionShape large = shape_of(1, 400, 1, 1, 256);
     const Made poison = make_all(same, large, dtype), t = make_all(same, s, dtype);
     for (const Tensor& each : {poison.qkv, poison.dy})
@@ -234,7 +234,7 @@ INSTANTIATE_TEST_SUITE_P(All, Attention,
 
 class Rotary : public testing::TestWithParam<DType> {
  protected:
-  CpuDevice device{2};
+  TestDevice device{2};
   DType dtype = GetParam();
 
   // What `rotary` does to element `column` of a row, turned by direction * angle.
@@ -284,7 +284,7 @@ INSTANTIATE_TEST_SUITE_P(DTypes, Rotary, testing::Values(DType::float32, DType::
                          [](const auto& test) { return std::string{name_of(test.param)}; });
 
 TEST(AttentionErrors, NameTheOpAndWhatIsWrong) {
-  CpuDevice device;
+  TestDevice device;
   const AttentionShape s = shape_of(1, 4, 4, 2, 8);
   const Made t = make_all(device, s, DType::float32);
   const auto run = [&](const AttentionShape& shape, const Tensor& y) { attention(t.qkv, shape, {}, y, t.log_sums); };

@@ -123,7 +123,7 @@ TEST_P(Elementwise, DropoutIsAFunctionOfTheElementsNumber) {
 }
 
 TEST(Dropout, KeepsTheExpectedShareAndRefusesOne) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = Tensor::empty(device, "x", Category::activations, {100000}, DType::float32);
   fill_constant(x, 1);
   dropout(x, 0.25f, RandomKey{1, Purpose::dropout}, x);
@@ -136,7 +136,7 @@ TEST(Dropout, KeepsTheExpectedShareAndRefusesOne) {
 }
 
 TEST(FillNormal, IsAFunctionOfTheElementsNumber) {
-  CpuDevice device{2};
+  TestDevice device{2};
   const RandomKey key = RandomKey{1, Purpose::initialise}(9);
   const Tensor whole = blank(device, {40000}, DType::float32);
   fill_normal(whole, key, 0, 0.5f, 2);
@@ -150,7 +150,7 @@ TEST(FillNormal, IsAFunctionOfTheElementsNumber) {
 }
 
 TEST(FillNormal, AgreesWithBoxAndMullerInDouble) {
-  CpuDevice device;
+  TestDevice device;
   const RandomKey key{3, Purpose::initialise};
   const std::uint64_t first = (std::uint64_t{1} << 33) + 4;
   const Tensor x = blank(device, {4096}, DType::float32);
@@ -164,7 +164,7 @@ TEST(FillNormal, AgreesWithBoxAndMullerInDouble) {
 }
 
 TEST(FillNormal, HasTheMomentsAndTailsOfTheNormalDistribution) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = blank(device, {1000000}, DType::float32);
   fill_normal(x, RandomKey{1, Purpose::initialise}, 0, 0, 1);
   double mean = 0, square = 0, fourth = 0, neighbours = 0, beyond_three = 0;

@@ -59,7 +59,7 @@ TEST_P(Embedding, GivesTheSameBitsEverywhere) {
 }
 
 TEST(Positions, CountWithinEachRow) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor numbers = blank(device, {2, 3}, DType::int32);
   positions(numbers);
   EXPECT_EQ(read(numbers), (Values{0, 1, 2, 0, 1, 2}));
@@ -67,7 +67,7 @@ TEST(Positions, CountWithinEachRow) {
 }
 
 TEST(EmbeddingTokens, OutsideTheTableAreNamed) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor table = random_tensor(device, {10, 4}, DType::float32, 1), y = blank(device, {3, 4}, DType::float32);
   for (const double bad : {10.0, -1.0, -100.0}) {
     const Tensor tokens = tensor_of(device, {3}, DType::int32, {9, bad, 0});
@@ -85,7 +85,7 @@ TEST(EmbeddingTokens, OutsideTheTableAreNamed) {
 }
 
 TEST(EmbeddingArguments, ThatDoNotMatchAreRefused) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor table = random_tensor(device, {10, 4}, DType::float32, 1);
   const Tensor tokens = tensor_of(device, {3}, DType::int32, {0, 1, 2});
   EXPECT_THROW(embedding(tokens, table, blank(device, {3, 5}, DType::float32)), Error);

@@ -41,7 +41,7 @@ void expect_near(const Tensor& y, const std::function<Sum(std::size_t row, std::
 
 class Linear : public testing::TestWithParam<DType> {
  protected:
-  CpuDevice device{2};
+  TestDevice device{2};
   DType dtype = GetParam();
 
   Tensor any(Shape shape, std::uint64_t part, std::size_t offset = 0) {
@@ -149,7 +149,7 @@ TEST_P(Linear, NoRowsGiveNoOutputAndNoGradient) {
 
 // All three products, and the bias gradient, on `threads` threads with operands that begin `offset` elements in.
 std::string all_bits(DType dtype, const Size& size, std::size_t threads, std::size_t offset) {
-  CpuDevice device{threads};
+  TestDevice device{threads};
   const Tensor x = random(device, {size.rows, size.in}, dtype, 1, offset);
   const Tensor weight = random(device, {size.out, size.in}, dtype, 2, offset * 3);
   const Tensor bias = random(device, {size.out}, dtype, 3, offset);
@@ -197,7 +197,7 @@ TEST_P(Linear, InfinitiesAndNaNsComeThrough) {
 // What a path without products of half precision does is what float32 does, to the bit, and rounded once; a long sum
 // is cut into pieces of 512.
 TEST(LinearOnThisPath, WidensHalfPrecisionWhereThereIsNoProductOfIt) {
-  CpuDevice device{2};
+  TestDevice device{2};
   for (const DType dtype : {DType::bfloat16, DType::float16}) {
     if (dtype == DType::bfloat16 && instruction_path() == InstructionPath::avx512_bf16) continue;
     for (const auto& [rows, in, out] : sizes) {

@@ -78,7 +78,7 @@ TEST_P(CrossEntropy, OfIgnoredRowsAloneIsZero) {
 }
 
 TEST(CrossEntropyValues, LargeLogitsDoNotOverflow) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor logits = tensor_of(device, {2, 3}, DType::float32, {3e38, -3e38, 0, -infinity, 100, 100});
   const Tensor targets = tensor_of(device, {2}, DType::int32, {0, 1});
   const Tensor loss = blank(device, {1}, DType::float32), log_sums = blank(device, {2}, DType::float32);
@@ -87,7 +87,7 @@ TEST(CrossEntropyValues, LargeLogitsDoNotOverflow) {
 }
 
 TEST(CrossEntropyValues, NonFiniteLogitsShow) {
-  CpuDevice device;
+  TestDevice device;
   for (const float bad : {nan, infinity}) {
     const Tensor logits = random_tensor(device, {3, 40}, DType::float32, 1);
     logits.span<float>()[50] = bad;
@@ -100,7 +100,7 @@ TEST(CrossEntropyValues, NonFiniteLogitsShow) {
 }
 
 TEST(CrossEntropyTargets, OutsideTheClassesAreNamed) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor logits = random_tensor(device, {3, 10}, DType::float32, 1);
   const Tensor loss = blank(device, {1}, DType::float32), log_sums = blank(device, {3}, DType::float32);
   const Tensor targets = tensor_of(device, {3}, DType::int32, {-100, 9, 10});

@@ -176,7 +176,7 @@ TEST_P(Norms, GiveTheSameBitsEverywhere) {
 }
 
 TEST(NormArguments, ThatDoNotMatchAreRefused) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = random_tensor(device, {4, 8}, DType::float32, 1),
                gain = random_tensor(device, {8}, DType::float32, 2);
   const Tensor statistics = blank(device, {4, 2}, DType::float32), small = blank(device, {4}, DType::float32);

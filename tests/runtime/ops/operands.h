@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "runtime/base/random.h"
-#include "runtime/device/cpu/cpu_device.h"
 #include "runtime/tensor/tensor.h"
+#include "tests/runtime/ops/test_device.h"
 
 namespace tranche::ops::test {
 

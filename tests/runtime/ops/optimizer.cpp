@@ -37,7 +37,7 @@ struct AdamCase {
 };
 
 TEST(Adam, AgreesWithItsFormulas) {
-  CpuDevice device{2};
+  TestDevice device{2};
   for (const bool decoupled : {true, false}) {
     for (const std::size_t size : odd_sizes) {
       AdamCase one{device, size};
@@ -59,7 +59,7 @@ TEST(Adam, AgreesWithItsFormulas) {
 }
 
 TEST(Adam, RoundsTheWorkingCopyInTheSamePass) {
-  CpuDevice device;
+  TestDevice device;
   for (const DType dtype : {DType::bfloat16, DType::float16}) {
     AdamCase with{device, 1025}, without{device, 1025};
     const Tensor working = blank(device, {1025}, dtype);
@@ -73,7 +73,7 @@ TEST(Adam, RoundsTheWorkingCopyInTheSamePass) {
 }
 
 TEST(Adam, AZeroGradientMovesNothingWithoutDecay) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor weights = random_tensor(device, {100}, DType::float32, 1);
   const Tensor mean = tensor_of(device, {100}, DType::float32, Values(100)),
                square = mean.sibling("square", {100}, DType::float32);
@@ -85,7 +85,7 @@ TEST(Adam, AZeroGradientMovesNothingWithoutDecay) {
 }
 
 TEST(Sgd, AgreesWithItsFormulas) {
-  CpuDevice device{2};
+  TestDevice device{2};
   for (const bool nesterov : {false, true}) {
     for (const bool first : {false, true}) {
       for (const std::size_t size : odd_sizes) {
@@ -118,7 +118,7 @@ TEST(Sgd, AgreesWithItsFormulas) {
 }
 
 TEST(Sgd, WithoutMomentumNeedsNoBuffer) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor weights = random_tensor(device, {1025}, DType::float32, 1),
                gradient = random_tensor(device, {1025}, DType::float32, 2);
   Values w = read(weights);
@@ -140,7 +140,7 @@ TEST(OptimizerUpdates, GiveTheSameBitsEverywhere) {
 }
 
 TEST(OptimizerUpdates, RefuseTensorsThatDoNotMatch) {
-  CpuDevice device;
+  TestDevice device;
   AdamCase one{device, 16};
   const Tensor small = blank(device, {8}, DType::float32), half = blank(device, {16}, DType::float16);
   EXPECT_THROW(adam({}, one.weights, one.mean, small, one.gradient, {}), Error);

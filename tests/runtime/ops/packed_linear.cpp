@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, PackedLinear,
 
 TEST_P(PackedLinear, EqualsIntegerSumsBitForBit) {
   const auto [rows, in, out, group, bits, form] = GetParam();
-  CpuDevice device{2};
+  TestDevice device{2};
   const Sample w{device, {out, in, group, bits}};
   for (const bool with_bias : {false, true}) {
     const Tensor bias = with_bias ? random_tensor(device, {out}, DType::float32, 9) : Tensor{};
@@ -98,7 +98,7 @@ TEST_P(PackedLinear, EqualsIntegerSumsBitForBit) {
 }
 
 TEST(PackedLinear, WithAKnownScaleClampsToItsLevels) {
-  CpuDevice device;
+  TestDevice device;
   const Sample w{device, {20, 75, 75, 8}};
   const Tensor x = random_tensor(device, {5, 75}, DType::float32, 5, 3), y = blank(device, {5, 20}, DType::float32);
   write(x, 80, nan);
@@ -121,7 +121,7 @@ TEST(PackedLinear, WithAKnownScaleClampsToItsLevels) {
 }
 
 TEST(PackedLinear, OfTheLargestIntegersDoesNotOverflow) {
-  CpuDevice device;
+  TestDevice device;
   for (const Case& each :
        {Case{1, 65536, 16, 65536, 8, bytes}, Case{1, 256, 16, 128, 8, words}, Case{1, 256, 16, 128, 4, words}}) {
     Sample w{device, {each.out, each.in, each.group, each.bits}};
@@ -137,7 +137,7 @@ TEST(PackedLinear, OfTheLargestIntegersDoesNotOverflow) {
 }
 
 TEST(PackedLinear, WordsAreNearlyTheFloatProduct) {
-  CpuDevice device;
+  TestDevice device;
   const Sample w{device, {64, 512, 64, 4}};
   const Tensor x = random_tensor(device, {3, 512}, DType::float32, 5), y = blank(device, {3, 64}, DType::float32);
   packed_linear(x, words, w.packed, {}, y);
@@ -155,7 +155,7 @@ TEST(PackedLinear, WordsAreNearlyTheFloatProduct) {
 }
 
 TEST(PackedLinear, WhatIsNotFiniteShows) {
-  CpuDevice device;
+  TestDevice device;
   for (const auto& [form, shape] :
        {std::pair{bytes, PackedShape{20, 64, 64, 8}}, {words, PackedShape{20, 64, 32, 4}}}) {
     const Sample w{device, shape};
@@ -174,7 +174,7 @@ TEST(PackedLinear, RefusesShapesWhoseSumsMayNotFit) {
 }
 
 TEST(PackedRows, AreTheTablesRows) {
-  CpuDevice device;
+  TestDevice device;
   for (const PackedShape& shape : {PackedShape{37, 75, 75, 8}, PackedShape{37, 75, 32, 4}}) {
     const Sample w{device, shape};
     const Tensor numbers = tensor_of(device, {4}, DType::int32, {36, 0, 17, 36});

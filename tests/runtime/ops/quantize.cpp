@@ -18,7 +18,7 @@ Tensor integers(Device& device, Shape shape, const Values& values) {
 }
 
 TEST(Quantize, RoundsToNearestTiesToEvenAndClamps) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = tensor_of(device, {9}, DType::float32, {0.25, 0.75, 1.25, -0.25, -0.75, 63.5, 64, -1e30, 1e30});
   const Tensor q = blank(device, {9}, DType::int8);
   quantize(x, tensor_of(device, {1}, DType::float32, {0.5}), {}, QuantizationGrid::per_tensor(9), {}, q);
@@ -26,7 +26,7 @@ TEST(Quantize, RoundsToNearestTiesToEvenAndClamps) {
 }
 
 TEST(Quantize, NonFiniteValuesHaveLevelsToo) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = tensor_of(device, {3}, DType::float32, {0, 0, 0}), q = blank(device, {3}, DType::uint8);
   write(x, 0, nan), write(x, 1, infinity), write(x, 2, -infinity);
   quantize(x, tensor_of(device, {1}, DType::float32, {0.5}), integers(device, {1}, {100}),
@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_P(QuantizeGrid, GivesEachElementItsOwnScaleThereAndBack) {
   const auto [rows, cols, group, dtype, levels] = GetParam();
-  CpuDevice device{2};
+  TestDevice device{2};
   const QuantizationGrid grid{rows, cols, group};
   const Tensor x = random_tensor(device, {rows, cols}, DType::float32, 1);
   const Tensor scales = blank(device, {grid.parameters()}, DType::float32);
@@ -70,7 +70,7 @@ TEST_P(QuantizeGrid, GivesEachElementItsOwnScaleThereAndBack) {
 }
 
 TEST(Quantize, RefusesLevelsThatTheTypeLacksAndScalesOfAnotherGrid) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor x = blank(device, {2, 6}, DType::float32), q = blank(device, {2, 6}, DType::int8);
   const Tensor scales = blank(device, {4}, DType::float32);
   EXPECT_THROW(quantize(x, scales, {}, {2, 6, 4}, {0, 255}, q), Error);
@@ -82,7 +82,7 @@ TEST(Quantize, RefusesLevelsThatTheTypeLacksAndScalesOfAnotherGrid) {
 
 class QuantizeRows : public Test {
  protected:
-  CpuDevice device{2};
+  TestDevice device{2};
   Tensor q, scales, zeros;
   void quantize(const Tensor& x, std::size_t stride) {
     q = blank(device, {x.rows(), stride}, DType::uint8);

@@ -6,7 +6,7 @@ namespace tranche::ops {
 namespace {
 
 TEST(ScaleAndSumSquares, ScalesAndSumsEachBlock) {
-  CpuDevice device{2};
+  TestDevice device{2};
   const std::size_t blocks = 37;
   const Tensor gradient = random_tensor(device, {blocks * block}, DType::float32, 1);
   Values expected(blocks), scaled = read(gradient), partials(blocks);
@@ -20,7 +20,7 @@ TEST(ScaleAndSumSquares, ScalesAndSumsEachBlock) {
 }
 
 TEST(ScaleAndSumSquares, OfASliceIsTheSliceOfTheSums) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor whole = random_tensor(device, {40 * block}, DType::float32, 1);
   const Tensor again = random_tensor(device, {40 * block}, DType::float32, 1);
   Values all(40), part(7);
@@ -30,7 +30,7 @@ TEST(ScaleAndSumSquares, OfASliceIsTheSliceOfTheSums) {
 }
 
 TEST(ScaleAndSumSquares, NonFiniteValuesShowInTheirBlockAlone) {
-  CpuDevice device;
+  TestDevice device;
   for (const float bad : {nan, infinity, -infinity}) {
     const Tensor gradient = random_tensor(device, {3 * block}, DType::float32, 1);
     gradient.span<float>()[block + 5] = bad;
@@ -42,7 +42,7 @@ TEST(ScaleAndSumSquares, NonFiniteValuesShowInTheirBlockAlone) {
 }
 
 TEST(ScaleAndSumSquares, LargeFloatsDoNotOverflowTheSum) {
-  CpuDevice device;
+  TestDevice device;
   const Tensor gradient = tensor_of(device, {block}, DType::float32, Values(block, 3e38));
   Values partials(1);
   scale_and_sum_squares(gradient, 1, partials);
@@ -50,14 +50,14 @@ TEST(ScaleAndSumSquares, LargeFloatsDoNotOverflowTheSum) {
 }
 
 TEST(ScaleAndSumSquares, RefusesPartsOfBlocks) {
-  CpuDevice device;
+  TestDevice device;
   Values partials(1);
   EXPECT_THROW(scale_and_sum_squares(blank(device, {1000}, DType::float32), 1, partials), Error);
   EXPECT_THROW(scale_and_sum_squares(blank(device, {2 * block}, DType::float32), 1, partials), Error);
 }
 
 TEST(AddInOrder, AddsOneAfterAnother) {
-  CpuDevice device;
+  TestDevice device;
   const Values values{0x1p53, 1, -0x1p53};
   EXPECT_EQ(add_in_order(device, 0, values), 0);  // 1 from the other end
   EXPECT_EQ(add_in_order(device, 7, {}), 7);

@@ -1,5 +1,4 @@
-// What the tests of ops share: tensors from numbers and back, references in double, one run for every number of threads
-// and instruction path.
+// What the tests of ops share: tensors from numbers and back, references in double.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,9 +12,8 @@
 #include <vector>
 
 #include "runtime/base/random.h"
-#include "runtime/device/cpu/cpu_device.h"
-#include "runtime/ops/instruction_path.h"
 #include "runtime/tensor/tensor.h"
+#include "tests/runtime/ops/test_device.h"
 
 namespace tranche::ops {
 
@@ -110,29 +108,21 @@ inline std::string bytes_of_tensors(std::initializer_list<Tensor> tensors) {
   return bytes;
 }
 
-// result(device) must be the same bytes on 1, 2 and 3 threads and on every instruction path that this machine has.
+// result(device) must be the same bytes on every way to run.
 inline void expect_same_bits_everywhere(const std::function<std::string(Device&)>& result) {
-  const InstructionPath before = instruction_path();
   std::string first;
-  for (const InstructionPath path :
-       {InstructionPath::plain, InstructionPath::avx2, InstructionPath::avx512, InstructionPath::avx512_vnni}) {
-    if (path > best_instruction_path()) break;
-    use_instruction_path(path);
-    for (const std::size_t threads : {1u, 2u, 3u}) {
-      CpuDevice device{threads};
-      const std::string bytes = result(device);
-      if (first.empty()) first = bytes;
-      EXPECT_FALSE(bytes.empty());
-      EXPECT_TRUE(bytes == first) << threads << " threads, " << name_of(path);
-    }
-  }
-  use_instruction_path(before);
+  on_every_test_device([&](Device& device, const std::string& name) {
+    const std::string bytes = result(device);
+    if (first.empty()) first = bytes;
+    EXPECT_FALSE(bytes.empty());
+    EXPECT_TRUE(bytes == first) << name;
+  });
 }
 
 // For tests that are repeated for each floating dtype.
 class EveryDType : public testing::TestWithParam<DType> {
  protected:
-  CpuDevice device{2};
+  TestDevice device{2};
   const DType dtype = GetParam();
 };
 inline std::string dtype_name(const testing::TestParamInfo<DType>& info) { return std::string{name_of(info.param)}; }

@@ -1,0 +1,54 @@
+// The tests of runtime/ops on an emulated GPU, whose threads run in the order that TRANCHE_THREAD_ORDER names.
+#include "tests/runtime/ops/test_device.h"
+
+#include <cstdlib>
+
+#include "runtime/base/error.h"
+#include "runtime/ops/cuda/table.h"
+#include "tests/cuda_emulation/emulated_device.h"
+#include "tests/cuda_emulation/launch.h"
+
+namespace tranche::ops {
+namespace {
+
+cuda_emulation::Order wanted_order() {
+  const char* const wanted = std::getenv("TRANCHE_THREAD_ORDER");
+  if (wanted == nullptr) return cuda_emulation::Order::forward;
+  for (const cuda_emulation::Order each : cuda_emulation::all_orders)
+    if (name_of(each) == wanted) return each;
+  fail(Exit::usage, str("TRANCHE_THREAD_ORDER is '", wanted, "': expected forward, reverse or random"));
+}
+
+const Kernels& emulated_kernels() {
+  static const Kernels table = [] {
+    Kernels kernels{};
+    kernels.activation = cuda::activation_kernels();
+    kernels.elementwise = cuda::elementwise_kernels();
+    kernels.embedding = cuda::embedding_kernels();
+    kernels.loss = cuda::loss_kernels();
+    kernels.norm = cuda::norm_kernels();
+    kernels.optimizer = cuda::optimizer_kernels();
+    kernels.reduce = cuda::reduce_kernels();
+    return kernels;
+  }();
+  return table;
+}
+
+}  // namespace
+
+std::unique_ptr<Device> make_test_device(std::size_t) {
+  use_cuda_kernels(emulated_kernels());
+  cuda_emulation::use_order(wanted_order());
+  return std::make_unique<cuda_emulation::EmulatedDevice>();
+}
+
+void on_every_test_device(const std::function<void(Device&, const std::string&)>& work) {
+  for (const cuda_emulation::Order order : cuda_emulation::all_orders) {
+    const std::unique_ptr<Device> device = make_test_device(0);
+    cuda_emulation::use_order(order);
+    work(*device, str("threads in ", name_of(order), " order"));
+  }
+  cuda_emulation::use_order(wanted_order());
+}
+
+}  // namespace tranche::ops
