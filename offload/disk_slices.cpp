@@ -15,7 +15,9 @@ DiskSlices::~DiskSlices() {
   }
 }
 
-std::size_t DiskSlices::bytes_of(const Slice& slice) const { return slice.shape.size() * tranche::bytes_of(slice.dtype); }
+std::size_t DiskSlices::bytes_of(const Slice& slice) const {
+  return slice.shape.size() * tranche::bytes_of(slice.dtype);
+}
 
 void DiskSlices::adopt(const Unit& unit, std::size_t elements, DType dtype) {
   check(unit.index() == slices_.size(), unit.name(), " is adopted out of order");
@@ -32,8 +34,8 @@ void DiskSlices::fetch(const Unit& unit) {
   Slice& slice = slices_[unit.index()];
   check(!slice.on_host && !slice.on_device, unit.name(), " is fetched twice");
   const std::size_t whole_pages = padded(bytes_of(slice), page) / tranche::bytes_of(slice.dtype);
-  slice.on_host = Tensor::empty(host_, unit.name() + " slice from disk", Category::communication, {1, whole_pages},
-                                slice.dtype);
+  slice.on_host =
+      Tensor::empty(host_, unit.name() + " slice from disk", Category::communication, {1, whole_pages}, slice.dtype);
   slice.read = disk_.read(slice.offset, slice.on_host.byte_span());
 }
 
@@ -41,8 +43,8 @@ std::span<const std::byte> DiskSlices::fetched(const Unit& unit) {
   Slice& slice = slices_[unit.index()];
   if (slice.on_host) {
     wait_for(slice.read);
-    slice.on_device = Tensor::empty(device_, unit.name() + " slice from the host", Category::communication, slice.shape,
-                                    slice.dtype);
+    slice.on_device =
+        Tensor::empty(device_, unit.name() + " slice from the host", Category::communication, slice.shape, slice.dtype);
     copies_->copy(slice.on_host.byte_span().first(bytes_of(slice)), slice.on_device.byte_span()).wait();
     slice.on_host = {};
   }

@@ -28,10 +28,10 @@ class DiskSlices : public SlicePlacement {
   struct Slice {
     Shape shape;
     DType dtype = DType::float32;
-    std::uint64_t offset = 0;          // in the swap file
-    Tensor last_page{};                // in host memory: of a slice that ends within a page
+    std::uint64_t offset = 0;  // in the swap file
+    Tensor last_page{};        // in host memory: of a slice that ends within a page
     Event last_page_written{};
-    Tensor on_host{}, on_device{};     // one after the other, while it is fetched
+    Tensor on_host{}, on_device{};  // one after the other, while it is fetched
     Event read{};
   };
   std::size_t bytes_of(const Slice& slice) const;

@@ -4,8 +4,7 @@ namespace tranche {
 
 void HostSlices::adopt(const Unit& unit, std::size_t elements, DType dtype) {
   check(unit.index() == slices_.size(), unit.name(), " is adopted out of order");
-  slices_.push_back(
-      {.kept = Tensor::empty(host_, unit.name() + " slice", Category::parameters, {1, elements}, dtype)});
+  slices_.push_back({.kept = Tensor::empty(host_, unit.name() + " slice", Category::parameters, {1, elements}, dtype)});
 }
 
 void HostSlices::fetch(const Unit& unit) {

@@ -27,7 +27,7 @@ class HostSlices : public SlicePlacement {
   };
 
   Device &device_, &host_;
-  std::vector<Slice> slices_;  // by unit
+  std::vector<Slice> slices_;           // by unit
   std::unique_ptr<CopyStream> copies_;  // last: it waits for copies of the rest
 };
 

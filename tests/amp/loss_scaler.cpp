@@ -104,7 +104,7 @@ TEST_F(LossScalers, RefuseTheStateOfAnotherKind) {
 class Unscaling : public LossScalers {
  protected:
   Unscaling() {
-    owned_ = {{&unit_, 0, Tensor::zeros(device_, "master", Category::optimizer, {1, 2048}, DType::float32)}};
+    owned_ = {{&unit_, 0, 2048, Tensor::zeros(device_, "master", Category::optimizer, {1, 2048}, DType::float32)}};
     gradient_ = Tensor::zeros(device_, "gradient", Category::gradients, {1, 2048}, DType::float32);
   }
 

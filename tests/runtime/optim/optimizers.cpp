@@ -20,7 +20,7 @@ class Optimizers : public ::testing::Test {
 
   void reset() {
     const float start[count] = {0.5f, -1.25f, 2.0f, 0.03125f};
-    owned_ = {{&unit_, 0, Tensor::zeros(device_, "weights", Category::parameters, {1, count}, DType::bfloat16)}};
+    owned_ = {{&unit_, 0, count, Tensor::zeros(device_, "weights", Category::parameters, {1, count}, DType::bfloat16)}};
     placement_ = std::make_unique<ResidentPlacement>(Precision{DType::bfloat16});
     placement_->adopt(owned_, 1);
     std::copy(start, start + count, masters().begin());
