@@ -57,6 +57,11 @@ checkpoint::UnitLayout layout_of(const Unit& unit) {
   return layout;
 }
 
+checkpoint::Peers peers_of(Communicator& ranks) {
+  return {ranks.rank(), ranks.size(),
+          [&ranks](const std::string& mine) { return ranks.gather_text(mine, "checkpoint"); }};
+}
+
 const std::string scaler_prefix = "scaler.";
 
 }  // namespace
@@ -92,6 +97,7 @@ checkpoint::ModelState Replica::held() const {
       slices.push_back(
           {.first = owned()[u].first,
            .count = owned()[u].size,
+           .stays = placement_->in_memory(),
            .borrow =
                [this, kind, u] {
                  const Tensor whole = placement_->borrow(kind, u);
@@ -103,10 +109,7 @@ checkpoint::ModelState Replica::held() const {
   return state;
 }
 
-checkpoint::Peers Replica::peers() {
-  return {world_.rank(), world_.size(),
-          [this](const std::string& mine) { return world_.gather_text(mine, "checkpoint"); }};
-}
+checkpoint::Peers Replica::peers() { return peers_of(world_); }
 
 void Replica::load_parameters(const std::filesystem::path& folder) {
   const Doing frame{[&] { return str("loading ", folder.string()); }};
@@ -114,7 +117,7 @@ void Replica::load_parameters(const std::filesystem::path& folder) {
   publish();
 }
 
-Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory)
+Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers)
     : job_(job), data_(std::move(data)), replica_(job, world, memory), alone_(alone()) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
@@ -123,6 +126,10 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
   trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, replica_.objective(),
                                        *optimizer_, make_schedule(job.scheduler, job.optimizer), world);
+  if (job.checkpoint.asynchronous)
+    saver_ = std::make_unique<checkpoint::BackgroundSaver>(
+        checkpoint::written_by(replica_.held(), world.rank(), world.size()), memory.host,
+        savers == nullptr ? checkpoint::Peers{world.rank(), world.size()} : peers_of(*savers));
 }
 
 checkpoint::JobState Assembly::job_state() const {
@@ -143,10 +150,19 @@ checkpoint::JobState Assembly::job_state() const {
 
 void Assembly::save() {
   const Doing frame{[&] { return str("saving step ", trainer_->steps()); }};
+  if (saver_) {
+    replica_.placement().hold(saver_->save(job_.directory(), trainer_->steps(), job_state(), job_.checkpoint.keep));
+    return;
+  }
   const trace::Span span{trace::Kind::disk, "save a checkpoint"};
   const checkpoint::Peers peers = replica_.peers();
   checkpoint::save(job_.directory(), trainer_->steps(), checkpoint::written_by(replica_.held(), peers.rank, peers.size),
                    job_state(), peers, job_.checkpoint.keep);
+}
+
+void Assembly::finish_saving() {
+  const Doing frame{[&] { return str("saving to ", job_.directory().string()); }};
+  if (saver_) saver_->finish();
 }
 
 void Assembly::load_newest(const std::filesystem::path& directory) {

@@ -63,15 +63,21 @@ class Replica {
 class Assembly {
  public:
   // Collective; as Replica. data: what identifies the training data (TokenFile::sha256); a resume on other data is
-  // refused.
-  Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory);
+  // refused. savers: the same ranks' other communicator, for a job that saves beside its steps; a plan, which saves
+  // nothing, has none.
+  Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers = nullptr);
 
   Trainer& trainer() { return *trainer_; }
   Replica& replica() { return replica_; }
 
   // Collective: writes the state to job's checkpoint directory as the step that the trainer has reached, and deletes
-  // what checkpoint.keep does not keep. Throws Exit::storage on every rank if any rank could not write.
+  // what checkpoint.keep does not keep. Throws Exit::storage on every rank if any rank could not write. With
+  // checkpoint.asynchronous it returns when the state is copied, and throws what the save before it failed with.
   void save();
+  // Collective: waits until what was saved is durable; throws Exit::storage on every rank if it could not be.
+  void finish_saving();
+  // Whether a save beside the steps has failed, which the next save or finish_saving throws.
+  bool saving_failed() const { return saver_ && saver_->failed(); }
   // Collective: continues from the newest whole checkpoint of a directory; logs which newer ones were skipped, and why.
   // Throws Exit::checkpoint if there is none, Exit::data if it was trained on other data.
   void load_newest(const std::filesystem::path& directory);
@@ -86,6 +92,7 @@ class Assembly {
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<checkpoint::BackgroundSaver> saver_;
 };
 
 }  // namespace tranche

@@ -71,6 +71,8 @@ class Job {
   void resume(std::size_t ranks, const Json& stored, const std::string& checkpoint);
 
   std::unique_ptr<Model> make_model() const;
+  // Whether anything of it lies in host memory.
+  bool uses_host() const { return offload.uses_host() || checkpoint.asynchronous; }
   std::filesystem::path directory() const { return *checkpoint.directory; }
 
   // Every value that has an effect; Job{stored_job(effective(), ...)} is this job. Stored in checkpoints.

@@ -92,8 +92,7 @@ TrafficByOp difference(const TrafficByOp& now, const TrafficByOp& before) {
 
 std::vector<PlannedMemory> peaks_of(const Job& job, const Memory& memory) {
   std::vector<PlannedMemory> memories{peaks_of(Tier::device, memory.device.ledger(), job.device.capacity())};
-  if (job.offload.uses_host())
-    memories.push_back(peaks_of(Tier::host, memory.host.ledger(), job.device.host_capacity()));
+  if (job.uses_host()) memories.push_back(peaks_of(Tier::host, memory.host.ledger(), job.device.host_capacity()));
   if (job.offload.uses_disk()) memories.push_back(peaks_of(Tier::disk, memory.disk.ledger(), Device::unlimited));
   return memories;
 }

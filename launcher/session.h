@@ -27,6 +27,8 @@ class Session {
   std::unique_ptr<CpuDevice> make_device(const DeviceConfig& config) const;
   // Host memory for what a job offloads, worked on with as many threads; nobody else reads it.
   std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config) const;
+  // Collective. One more for the same ranks, which another thread may use; its buffers count nowhere.
+  std::unique_ptr<Communicator> make_control() { return mpi_.communicator(control_device_); }
   // Collective. Training's own communicator: its record holds nothing but the step's collectives.
   std::unique_ptr<Communicator> make_world(Device& device) { return mpi_.communicator(device); }
 

@@ -11,12 +11,12 @@ std::uint64_t Disk::extend(std::uint64_t bytes, Category category, std::string_v
 }
 
 Event Disk::read(std::uint64_t offset, std::span<std::byte> into) {
-  traffic_.read += into.size();
+  read_ += into.size();
   return do_read(offset, into);
 }
 
 Event Disk::write(std::uint64_t offset, std::span<const std::byte> from) {
-  traffic_.written += from.size();
+  written_ += from.size();
   return do_write(offset, from);
 }
 

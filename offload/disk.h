@@ -1,6 +1,7 @@
 // A rank's disk, for what does not fit in memory.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,7 @@
 
 namespace tranche {
 
-// One thread calls.
+// Space is asked for by one thread, transfers by any.
 class Disk {
  public:
   struct Traffic {
@@ -35,7 +36,7 @@ class Disk {
   Event write(std::uint64_t offset, std::span<const std::byte> from);
 
   const Ledger& ledger() const { return ledger_; }
-  const Traffic& traffic() const { return traffic_; }
+  Traffic traffic() const { return {read_, written_}; }
 
  protected:
   virtual std::uint64_t do_extend(std::uint64_t bytes) = 0;
@@ -44,7 +45,7 @@ class Disk {
 
  private:
   Ledger ledger_;
-  Traffic traffic_;
+  std::atomic<std::uint64_t> read_ = 0, written_ = 0;
 };
 
 // In a swap file, which is made when it is first needed.

@@ -54,7 +54,7 @@ void DiskPlacement::add_moment(const std::string& name) {
   for (Slot& slot : slots_) slot.kinds.push_back(buffer(name + " from disk", DType::float32));
 }
 
-void DiskPlacement::update(const Shards& gradients, const Work& work) {
+void DiskPlacement::do_update(const Shards& gradients, const Work& work) {
   stream({.reads = kinds_.size(), .writes = kinds_.size()}, gradients, work);
 }
 

@@ -46,7 +46,7 @@ void HostPlacement::add_moment(const std::string& name) {
   state_.add_moment(name);
 }
 
-void HostPlacement::update(const Shards& gradients, const Work& work) { over_pieces(gradients, work); }
+void HostPlacement::do_update(const Shards& gradients, const Work& work) { over_pieces(gradients, work); }
 
 void HostPlacement::round() {
   over_pieces({}, [](const StatePiece& piece) { tranche::round(piece); });

@@ -79,7 +79,8 @@ class Teller {
                         .gradient_norm = report.norm.value,
                         .loss_scale = static_cast<double>(report.loss_scale),
                         .skipped = report.skipped(),
-                        .tokens_per_second = tokens / seconds};
+                        .tokens_per_second = tokens / seconds,
+                        .saving_seconds = std::exchange(saving_seconds_, 0)};
     for (std::size_t c = 0; c < category_count; ++c) {
       const auto category = static_cast<Category>(c);
       metrics.peak_bytes.emplace_back(name_of(category), device_.ledger().peak(category));
@@ -89,6 +90,7 @@ class Teller {
     file_.add(metrics);
     progress_.step(metrics);
   }
+  void saved(double seconds) { saving_seconds_ += seconds; }
   void clear() { progress_.clear(); }
 
  private:
@@ -98,6 +100,7 @@ class Teller {
   MetricsFile file_;
   Progress progress_;
   std::uint64_t step_;
+  double saving_seconds_ = 0;
   std::map<std::string_view, std::size_t> told_;
 };
 
@@ -108,14 +111,15 @@ Exit train(const Options& options, Session& session) {
   check_same_job(job, session.control());
   for (const std::string& line : job.without_effect()) log::info(line);
   together(session.control(), "plan", [&] {
-    const bool limited = job.device.memory != 0 || (job.offload.uses_host() && job.device.host_memory != 0);
+    const bool limited = job.device.memory != 0 || (job.uses_host() && job.device.host_memory != 0);
     if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
   });
 
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}};
+  const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
+  Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}, savers.get()};
   if (start.resumes) assembly.load_newest(job.directory());
   Trainer& trainer = assembly.trainer();
   trace::name_thread("compute");
@@ -144,8 +148,14 @@ Exit train(const Options& options, Session& session) {
                                     [&](const StepReport& report, double seconds) {
                                       if (teller) teller->tell(report, seconds);
                                     },
-                                .save = [&] { assembly.save(); },
-                                .stop = stop_requested});
+                                .save =
+                                    [&] {
+                                      const std::int64_t begin = trace::now();
+                                      assembly.save();
+                                      if (teller) teller->saved(1e-9 * static_cast<double>(trace::now() - begin));
+                                    },
+                                .stop = [&] { return stop_requested() || assembly.saving_failed(); }});
+  assembly.finish_saving();
   trace.finish();
   if (teller) teller->clear();
   if (end == LoopEnd::finished) return Exit::success;

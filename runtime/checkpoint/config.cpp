@@ -10,6 +10,10 @@ void CheckpointConfig::declare(Section& checkpoint) {
       .about("The run's directory, for checkpoints and metrics.jsonl; none: `runs/` and the job file's name.");
   checkpoint.key("every", every).about("Steps between checkpoints; 0: only at the end and when the run is stopped.");
   checkpoint.key("keep", keep).about("How many of the newest are kept; 0: all.");
+  checkpoint.key("asynchronous", asynchronous)
+      .about(
+          "Training waits until its state is copied to host memory, not until it is on disk. The copy takes what the "
+          "state takes: 12 bytes for each parameter that a rank owns.");
   checkpoint.no_effect("tag_validation", "Warn", "all ranks write one checkpoint under one name");
   checkpoint.no_effect("load_universal", false, "every checkpoint loads on any number of ranks");
   checkpoint.no_effect("use_node_local_storage", false, "a checkpoint lies in one directory that all ranks see");

@@ -12,25 +12,29 @@ std::size_t UnitLayout::size() const {
 }
 
 OwnedSlice OwnedSlice::resident(std::size_t first, std::span<float> elements) {
-  return {first, elements.size(), [elements] { return Borrowed{elements}; }};
+  return {first, elements.size(), true, [elements] { return Borrowed{elements}; }};
+}
+
+std::size_t share_of(std::size_t size, std::size_t ranks) {
+  constexpr std::size_t block = 1024;
+  return (size + ranks * block - 1) / (ranks * block) * block;
 }
 
 ModelState written_by(const ModelState& held, std::size_t rank, std::size_t ranks) {
-  constexpr std::size_t block = 1024;
   ModelState written = held;
   for (std::size_t u = 0; u < held.units.size(); ++u) {
-    const std::size_t granule = ranks * block, size = held.units[u].size();
-    const std::size_t share = (size + granule - 1) / granule * block;
+    const std::size_t size = held.units[u].size(), share = share_of(size, ranks);
     const std::size_t first = std::min(rank * share, size), last = std::min(first + share, size);
     for (OwnedSlice& slice : written.slices[u]) {
       const std::size_t end = slice.first + slice.count;
       check(first == last || (slice.first <= first && last <= end), "rank ", rank, " of ", ranks, " holds elements ",
             slice.first, " to ", end, " of unit ", held.units[u].name, " and should write ", first, " to ", last);
       if (first == last) {
-        slice = OwnedSlice::resident(first, {});
+        slice = {first, 0, slice.stays, [] { return Borrowed{}; }};
         continue;
       }
-      slice = {first, last - first, [whole = slice.borrow, begin = first - slice.first, count = last - first] {
+      slice = {first, last - first, slice.stays,
+               [whole = slice.borrow, begin = first - slice.first, count = last - first] {
                  const Borrowed all = whole();
                  return Borrowed{all.elements.subspan(begin, count), all.holder};
                }};

@@ -41,6 +41,7 @@ struct Borrowed {
 // slice at a time.
 struct OwnedSlice {
   std::size_t first = 0, count = 0;
+  bool stays = true;  // in memory, where a borrowed element lies the next time too
   std::function<Borrowed()> borrow{};
   std::function<void(const Borrowed&)> keep = [](const Borrowed&) {};
 
@@ -77,6 +78,9 @@ template <class T> T get(const std::map<std::string, Value>& values, const std::
          "\" has another type than this version expects");
   return *value;
 }
+
+// Elements of a unit of `size` that each of `ranks` ranks writes, or fewer where the unit ends: whole blocks of 1,024.
+std::size_t share_of(std::size_t size, std::size_t ranks);
 
 // What rank `rank` of `ranks` writes of a state that it may hold more of (stage 0 holds everything everywhere): slice
 // `rank` of each unit's layout padded to ranks x 1,024 elements. A slice that is already just that stays as it is.

@@ -1,5 +1,8 @@
 #include "runtime/optim/placement.h"
 
+#include <utility>
+
+#include "runtime/base/trace.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {
@@ -45,7 +48,15 @@ void ResidentPlacement::add_moment(const std::string& name) {
   state_.add_moment(name);
 }
 
-void ResidentPlacement::update(const Shards& gradients, const Work& work) {
+void OptimizerPlacement::update(const Shards& gradients, const Work& work) {
+  {
+    const trace::Span span{trace::Kind::wait, "wait for who reads the state"};
+    std::exchange(read_, {}).wait();
+  }
+  do_update(gradients, work);
+}
+
+void ResidentPlacement::do_update(const Shards& gradients, const Work& work) {
   for (std::size_t u = 0; u < owned_->size(); ++u) {
     const Tensor& working = (*owned_)[u].working;
     StatePiece piece = state_.piece(u, 0, working.size(), gradients[u]);

@@ -40,11 +40,15 @@ class OptimizerPlacement {
 
   using Work = std::function<void(const StatePiece&)>;
   // Runs `work` once over every owned element, a piece at a time, in a fixed order; what it writes to masters and
-  // moments stays, and the working copies follow. gradients: indexed as owned.
-  virtual void update(const Shards& gradients, const Work& work) = 0;
+  // moments stays, and the working copies follow. gradients: indexed as owned. Waits for what `hold` was given.
+  void update(const Shards& gradients, const Work& work);
+  // Until this event somebody borrows state beside the steps, from another thread: the next update waits for it.
+  void hold(Event read) { read_ = std::move(read); }
 
   // For checkpoints. Kinds: "parameters" (masters), then the moments' names.
   const std::vector<std::string>& kinds() const { return kinds_; }
+  // Whether all state is in memory, where borrowing costs nothing.
+  virtual bool in_memory() const { return true; }
   // This rank's elements of a unit, (1, owned) float32, in memory while the tensor lives.
   virtual Tensor borrow(std::size_t kind, std::size_t unit) = 0;
   // What was written to a borrowed tensor is kept.
@@ -56,7 +60,12 @@ class OptimizerPlacement {
   virtual SumPlacement& sums() = 0;
 
  protected:
+  virtual void do_update(const Shards& gradients, const Work& work) = 0;
+
   std::vector<std::string> kinds_{"parameters"};
+
+ private:
+  Event read_;
 };
 
 // Masters and moments of some units as tensors, each on the device that its owner names.
@@ -82,11 +91,13 @@ class ResidentPlacement : public OptimizerPlacement {
 
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string& name) override;
-  void update(const Shards& gradients, const Work& work) override;
   Tensor borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
   void give_back(std::size_t, std::size_t, std::span<const float>) override {}
   void round() override;
   SumPlacement& sums() override { return sums_; }
+
+ protected:
+  void do_update(const Shards& gradients, const Work& work) override;
 
  private:
   Precision precision_;

@@ -59,6 +59,7 @@ std::string json_line(const StepMetrics& metrics) {
   line["loss_scale"] = number(metrics.loss_scale);
   line["skipped"] = metrics.skipped;
   line["tokens_per_second"] = number(metrics.tokens_per_second);
+  line["saving_seconds"] = number(metrics.saving_seconds);
   line["peak_bytes"] = by_name(metrics.peak_bytes);
   line["communicated_bytes"] = by_name(metrics.communicated_bytes);
   return line.dump();

@@ -1,7 +1,7 @@
 // metrics.jsonl in the run's directory: one line of JSON for each step, for people's own plots and tests.
 //
 //   {"step": 12, "loss": 2.337291, "learning_rate": 0.002, "gradient_norm": 0.81, "loss_scale": 65536.0,
-//    "skipped": false, "tokens_per_second": 10240.5, "peak_bytes": {"parameters": 81920, ...},
+//    "skipped": false, "tokens_per_second": 10240.5, "saving_seconds": 0.09, "peak_bytes": {"parameters": 81920, ...},
 //    "communicated_bytes": {"all_gather": 4096, ...}}
 //
 // Steps count from 1: line 12 says what the twelfth step gave. Numbers read back as exactly the doubles that they were;
@@ -25,6 +25,7 @@ struct StepMetrics {
   double loss = 0, learning_rate = 0, gradient_norm = 0, loss_scale = 1;
   bool skipped = false;
   double tokens_per_second = 0;
+  double saving_seconds = 0;  // that training waited for a checkpoint since the line before
   std::vector<std::pair<std::string, std::size_t>> peak_bytes{};          // by category, of this rank
   std::vector<std::pair<std::string, std::size_t>> communicated_bytes{};  // by operation, in this step, of this rank
 };

@@ -28,7 +28,7 @@ const std::map<std::string, Names, std::less<>> rooms{
     {"hdf5", {"base"}},
     {"data", {"hdf5"}},
     {"optim", {"nn"}},
-    {"checkpoint", {"hdf5"}},
+    {"checkpoint", {"hdf5", "device"}},
     {"train", {"models", "optim", "comm", "data", "checkpoint"}},
 };
 

@@ -4,11 +4,6 @@
 #   tests/bench/profile.sh [--seconds N] [--samples N] [--length N] [--float32]
 #
 # Wants build/release/tranche (make build), Python 3 and perf (Debian's linux-perf), with the right to use it.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 command -v perf > /dev/null || { echo "profile: perf is missing: Debian's linux-perf" >&2; exit 1; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-bash tests/bench/text.sh > "$folder/text.txt"
-build/release/tranche tokenize --tokenizer byte --output "$folder/text.h5" "$folder/text.txt" > /dev/null 2>&1
+source "$(dirname "${BASH_SOURCE[0]}")/prepare.sh"
 python3 tests/bench/profile.py "$folder" "$@"

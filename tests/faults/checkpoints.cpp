@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "runtime/device/cpu/cpu_device.h"
 #include "tests/faults/io_script.h"
 #include "tests/runtime/checkpoint/sample.h"
 #include "tests/support/temporary_folder.h"
@@ -25,12 +26,28 @@ using testing::WithFaults;
 std::vector<UnitLayout> small_units() { return {{"u", {{"a", {33, 40}}, {"b", {1100}}, {"c", {1}}}}}; }
 const std::vector<std::string> small_kinds = {"parameters", "exp_avg"};
 
+// How a rank saves.
+using Way = void (*)(const fs::path& directory, std::uint64_t step, const Sample& state, const JobState& job,
+                     const Peers& peers, std::size_t keep);
+void at_once(const fs::path& directory, std::uint64_t step, const Sample& state, const JobState& job,
+             const Peers& peers, std::size_t keep) {
+  save(directory, step, state.state(), job, peers, keep);
+}
+void beside_steps(const fs::path& directory, std::uint64_t step, const Sample& state, const JobState& job,
+                  const Peers& peers, std::size_t keep) {
+  CpuDevice host;
+  BackgroundSaver saver{state.state(), host, peers};
+  saver.save(directory, step, job, keep);
+  saver.finish();
+}
+
 // Saves one version of the state. Throws what rank 0 throws.
-void save_version(const fs::path& directory, int version, std::uint64_t step, std::size_t ranks, std::size_t keep) {
+void save_version(const fs::path& directory, int version, std::uint64_t step, std::size_t ranks, std::size_t keep,
+                  Way way = at_once) {
   const auto errors = on_ranks(ranks, [&](const Peers& peers) {
     Sample mine{peers.rank, peers.size, small_units(), small_kinds};
     mine.fill(version);
-    save(directory, step, mine.state(), sample_job(version), peers, keep);
+    way(directory, step, mine, sample_job(version), peers, keep);
   });
   for (const std::string& error : errors)
     if (!error.empty()) throw Error(Exit::storage, error);
@@ -58,12 +75,13 @@ struct Story {
   bool has_old;        // version 1 at step 100
   std::uint64_t step;  // of version 2
   std::size_t keep;
+  Way way = at_once;
 };
 void prepare(const Story& story, const fs::path& directory) {
   if (story.has_old) save_version(directory, 1, 100, story.ranks, 0);
 }
 void go_on(const Story& story, const fs::path& directory) {
-  save_version(directory, 2, story.step, story.ranks, story.keep);
+  save_version(directory, 2, story.step, story.ranks, story.keep, story.way);
 }
 
 class Stories : public ::testing::TestWithParam<Story> {};
@@ -123,7 +141,7 @@ TEST_P(Stories, FailingDisksKeepTheOldStateAndSaySo) {
           Sample mine{peers.rank, peers.size, small_units(), small_kinds};
           mine.fill(2);
           try {
-            save(folder.path(), story.step, mine.state(), sample_job(2), peers, story.keep);
+            story.way(folder.path(), story.step, mine, sample_job(2), peers, story.keep);
           } catch (const Error& error) {
             EXPECT_EQ(error.exit(), Exit::storage) << error.what();
             throw;
@@ -149,7 +167,9 @@ TEST_P(Stories, FailingDisksKeepTheOldStateAndSaySo) {
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, Stories,
                          ::testing::Values(Story{"FirstSave", 1, false, 200, 0}, Story{"NextSave", 1, true, 200, 1},
-                                           Story{"SameStepAgain", 1, true, 100, 1}, Story{"TwoRanks", 2, true, 200, 1}),
+                                           Story{"SameStepAgain", 1, true, 100, 1}, Story{"TwoRanks", 2, true, 200, 1},
+                                           Story{"BesideSteps", 1, true, 200, 1, beside_steps},
+                                           Story{"TwoRanksBesideSteps", 2, true, 200, 1, beside_steps}),
                          [](const auto& story) { return story.param.name; });
 
 // A machine that loses power keeps only what was synced: every name must be given to what is durable already.

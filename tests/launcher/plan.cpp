@@ -132,6 +132,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{gpt2, bfloat16, 2, 1, false, {"reduction_block=2"}},
                       Case{llama, bfloat16, 2, 3, false, {"model.tie_word_embeddings=false"}},
                       Case{gpt2, bfloat16, 1, 0, false, {"zero_optimization.offload_optimizer.ratio=0.5"}, Tier::host},
+                      Case{gpt2, bfloat16, 2, 2, false, {"checkpoint.asynchronous=true"}},
+                      Case{llama, bfloat16, 2, 3, false, {"checkpoint.asynchronous=true"}, Tier::disk},
                       Case{gpt2, float32, 2, 0, false, {"optimizer.type=SGD", "optimizer.params={\"lr\": 0.01}"}}),
     [](const auto& param) { return name_of(param.param); });
 

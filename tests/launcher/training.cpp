@@ -95,6 +95,18 @@ TEST_F(Training, StopsAfterTheStepOnSigtermAndSavesIt) {
   EXPECT_EQ(metrics().size(), done + 2);
 }
 
+TEST_F(Training, EndsWhenSavingBesideItFails) {
+  const std::string command = "'" TRANCHE_PROGRAM "' train job.json --set checkpoint.every=1 --set checkpoint.keep=1 ";
+  ASSERT_EQ(shell(command + "--set checkpoint.asynchronous=true").exit, 0);
+  EXPECT_EQ(run("checkpoint verify runs/job").exit, 0);
+  const std::string before = digest();
+  const Result full = shell("ulimit -f 20; " + command +
+                            "--set checkpoint.asynchronous=true --set checkpoint.every=2 --resume --set steps=100000");
+  EXPECT_EQ(full.exit, 8) << full.errors;
+  EXPECT_THAT(full.errors, HasSubstr("step 4 could not be saved"));
+  EXPECT_EQ(digest(), before);
+}
+
 TEST_F(Training, ARunIsNotOverwrittenByAnother) {
   ASSERT_EQ(run("train job.json").exit, 0);
   const std::string before = digest();

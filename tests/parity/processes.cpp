@@ -91,6 +91,22 @@ TEST_P(Processes, ThatCannotReadEachOthersMemoryHaveTheSameBits) {
 }
 #endif
 
+TEST_P(Processes, ThatSaveBesideTheirStepsSaveWhatTheyWouldHaveAtOnce) {
+  ASSERT_EQ(finish(start(command("at-once", {}, {"--set=checkpoint.every=10"}))), 0);
+  const auto digest_of = [&](const std::string& directory, const char* step) {
+    return checkpoint::digest(run_.folder() / directory / step);
+  };
+  for (const Arrangement& arrangement :
+       {Arrangement{.ranks = 2, .stage = 2}, {.ranks = 3, .stage = 3, .offload = Offload::slices_to_disk}}) {
+    const std::string directory = str("beside-", arrangement.ranks);
+    ASSERT_EQ(finish(start(command(directory, arrangement,
+                                   {"--set=checkpoint.every=10", "--set=checkpoint.asynchronous=true"}))),
+              0);
+    for (const char* step : {"step-000010", "step-000020", "step-000040"})
+      EXPECT_EQ(digest_of(directory, step), digest_of("at-once", step)) << name_of(arrangement) << " " << step;
+  }
+}
+
 TEST_P(Processes, KilledAndResumedOnAnotherNumberOfRanksHaveTheBitsOfAnUndisturbedRun) {
   const std::string expected = run_.digest_after(steps, job(), {});
   // Four ranks with their state and parameters on disk, killed as soon as the checkpoint of step 10 is complete.
