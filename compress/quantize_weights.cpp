@@ -52,25 +52,36 @@ template <class T> void store_half(PackedTensor& tensor, std::span<const float> 
   }
 }
 
-void store_integers(PackedTensor& tensor, std::span<const float> values) {
+void store_rounded(PackedTensor& tensor, std::span<const float> values) {
   const bool int4 = tensor.form == TensorForm::int4;
   const ops::Levels levels = int4 ? ops::Levels{-8, 7} : ops::Levels{-127, 127};
   const std::size_t cols = tensor.shape.cols();
   const std::vector<Range> ranges = min_max(values, tensor.grid(), tensor.name);
-  tensor.values.assign(tensor.value_bytes(), std::byte{0});
   for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row) {
     for (std::size_t first = 0; first < cols; first += tensor.group, ++parameter) {
       const std::span<const float> group = values.subspan(row * cols + first, std::min(tensor.group, cols - first));
       const float largest = std::max(-ranges[parameter].low, ranges[parameter].high);
       float scale = 1;
       if (largest > 0) scale = int4 ? best_int4_scale(group, largest, levels) : std::max(largest / 127, least_scale);
-      ensure(Exit::numerics, scale <= most_scale, tensor.name, "[", row, ", ", first, "...] has values up to ", largest,
-             ", whose scale is beyond 2^100: the model did not train");
       tensor.scales.push_back(scale);
-      for (std::size_t i = 0; i < group.size(); ++i) {
-        const auto bits = static_cast<std::uint8_t>(level_of(group[i], scale, levels));
-        const std::size_t col = first + i;
-        if (int4)
+    }
+  }
+  store_levels(tensor, values, levels);
+}
+
+}  // namespace
+
+void store_levels(PackedTensor& tensor, std::span<const float> values, ops::Levels levels) {
+  const std::size_t cols = tensor.shape.cols();
+  tensor.values.assign(tensor.value_bytes(), std::byte{0});
+  for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row) {
+    for (std::size_t first = 0; first < cols; first += tensor.group, ++parameter) {
+      const float scale = tensor.scales.at(parameter);
+      ensure(Exit::numerics, scale >= least_scale && scale <= most_scale, tensor.name, "[", row, ", ", first,
+             "...] has the scale ", scale, ", expected one from 2^-100 to 2^100: the model did not train");
+      for (std::size_t col = first; col < std::min(first + tensor.group, cols); ++col) {
+        const auto bits = static_cast<std::uint8_t>(level_of(values[row * cols + col], scale, levels));
+        if (tensor.form == TensorForm::int4)
           tensor.values[row * pieces_of(cols, 2) + col / 2] |= static_cast<std::byte>((bits & 0xFu) << (col % 2 * 4));
         else
           tensor.values[row * cols + col] = static_cast<std::byte>(bits);
@@ -79,14 +90,12 @@ void store_integers(PackedTensor& tensor, std::span<const float> values) {
   }
 }
 
-}  // namespace
-
 PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
                              const Plan& plan) {
   check(values.size() == shape.size(), name, ": ", values.size(), " values of shape ", shape);
   PackedTensor tensor{name, shape, plan.form, plan.group, {}, {}};
   if (is_integer(plan.form)) {
-    store_integers(tensor, values);
+    store_rounded(tensor, values);
     return tensor;
   }
   min_max(values, ops::QuantizationGrid::per_tensor(values.size()), name);  // all finite
@@ -99,36 +108,41 @@ PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::s
   return tensor;
 }
 
-void write_packed(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
-                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of,
-                  const InputRanges& inputs) {
+void write_packed(const std::filesystem::path& path, const PackedDescription& description,
+                  const std::deque<Unit>& units, const UnitReader& values_of, const Packing& pack) {
   const Doing frame{[&] { return str("packing the model into ", path.string()); }};
   PackedWriter writer{path};
-  std::size_t used = 0;
   for (const Unit& unit : units) {
     const UnitValues flat = values_of(unit);
-    const bool table = unit.name() == "embedding" || unit.name() == "head";
-    for (const Parameter* parameter : unit.parameters()) {
-      const Plan plan = plan_of(description.scheme, group, parameter->shape, table);
-      ensure(Exit::usage,
-             activations_of(description.scheme) != ops::ActivationForm::bytes || !is_integer(plan.form) ||
-                 parameter->shape.cols() <= 65536,
-             parameter->name, " has ", parameter->shape.cols(), " columns, more than a sum of ",
-             name_of(description.scheme), " can hold: take int8-weight");
-      PackedTensor tensor = quantize_weight(parameter->name, parameter->shape,
-                                            flat.values.subspan(parameter->offset, parameter->shape.size()), plan);
-      if (const auto input = inputs.find(parameter->name); input != inputs.end()) {
-        tensor.input = scale_of(input->second, Symmetry::affine, {0, 255}, "the input of " + parameter->name);
-        ++used;
-      }
-      ensure(Exit::data, description.scheme != Scheme::int8_static || !is_integer(plan.form) || table || tensor.input,
-             "there is no range for the input of ", parameter->name, ": calibrate with this model");
-      writer.append(tensor);
-    }
+    for (const Parameter* parameter : unit.parameters())
+      writer.append(pack(unit, *parameter, flat.values.subspan(parameter->offset, parameter->shape.size())));
   }
+  writer.finish(description);
+}
+
+void quantize_model(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
+                    const std::deque<Unit>& units, const UnitReader& values_of, const InputRanges& inputs) {
+  std::size_t used = 0;
+  for (const Unit& unit : units)
+    for (const Parameter* parameter : unit.parameters()) used += inputs.contains(parameter->name) ? 1 : 0;
   ensure(Exit::data, used == inputs.size(), "of ", inputs.size(), " ranges ", used,
          " belong to a weight of this model: they are another model's");
-  writer.finish(description);
+  const auto pack = [&](const Unit& unit, const Parameter& parameter, std::span<const float> values) {
+    const bool table = unit.name() == "embedding" || unit.name() == "head";
+    const Plan plan = plan_of(description.scheme, group, parameter.shape, table);
+    ensure(Exit::usage,
+           activations_of(description.scheme) != ops::ActivationForm::bytes || !is_integer(plan.form) ||
+               parameter.shape.cols() <= 65536,
+           parameter.name, " has ", parameter.shape.cols(), " columns, more than a sum of ",
+           name_of(description.scheme), " can hold: take int8-weight");
+    PackedTensor tensor = quantize_weight(parameter.name, parameter.shape, values, plan);
+    if (const auto input = inputs.find(parameter.name); input != inputs.end())
+      tensor.input = scale_of(input->second, Symmetry::affine, {0, 255}, "the input of " + parameter.name);
+    ensure(Exit::data, description.scheme != Scheme::int8_static || !is_integer(plan.form) || table || tensor.input,
+           "there is no range for the input of ", parameter.name, ": calibrate with this model");
+    return tensor;
+  };
+  write_packed(path, description, units, values_of, pack);
 }
 
 }  // namespace tranche::compress

@@ -18,16 +18,27 @@ namespace tranche::compress {
 PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
                              const Plan& plan);
 
+// values: round(value / scale), clamped to levels, by the tensor's scales, which are there. Throws Exit::numerics for a
+// scale that is beyond 2^-100 .. 2^100.
+void store_levels(PackedTensor& tensor, std::span<const float> values, ops::Levels levels);
+
 // Float32 values of a unit's flat layout, and what keeps them in memory.
 struct UnitValues {
   std::span<const float> values;
   std::shared_ptr<const void> holder;
 };
 
-// All units of a model into a file; nothing appears under `path` unless all of it went well. inputs: what int8_static
-// needs, by the name of the weight. Throws Exit::data if a range is that of no weight.
-void write_packed(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
-                  const std::deque<Unit>& units, const std::function<UnitValues(const Unit&)>& values_of,
-                  const InputRanges& inputs = {});
+using UnitReader = std::function<UnitValues(const Unit&)>;
+
+// All units of a model into a file, each tensor as `pack` makes it; nothing appears under `path` unless all of it went
+// well.
+using Packing = std::function<PackedTensor(const Unit&, const Parameter&, std::span<const float> values)>;
+void write_packed(const std::filesystem::path& path, const PackedDescription& description,
+                  const std::deque<Unit>& units, const UnitReader& values_of, const Packing& pack);
+
+// The same with every tensor rounded to nearest. inputs: what int8_static needs, by the name of the weight. Throws
+// Exit::data if a range is that of no weight.
+void quantize_model(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
+                    const std::deque<Unit>& units, const UnitReader& values_of, const InputRanges& inputs = {});
 
 }  // namespace tranche::compress

@@ -62,11 +62,19 @@ checkpoint::Peers peers_of(Communicator& ranks) {
           [&ranks](const std::string& mine) { return ranks.gather_text(mine, "checkpoint"); }};
 }
 
-const std::string scaler_prefix = "scaler.";
+const std::string scaler_prefix = "scaler.", compression_prefix = "compression.";
+
+// Those whose name begins so, by the rest of it.
+NamedNumbers numbers_after(const std::string& prefix, const checkpoint::JobState& state) {
+  NamedNumbers numbers;
+  for (const auto& [name, value] : state.logical)
+    if (name.starts_with(prefix)) numbers[name.substr(prefix.size())] = std::get<double>(value);
+  return numbers;
+}
 
 }  // namespace
 
-Replica::Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm& linears)
+Replica::Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm* linears)
     : world_(world),
       device_(memory.device),
       model_(job.make_model()),
@@ -75,7 +83,9 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, cons
       placement_(make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job)),
-      seams_{*parameters_, *gradients_, weights_, *activations_, linears} {
+      quantization_(job.compression, job.batch.deal, world),
+      seams_{*parameters_, *gradients_, quantization_.weights(), *activations_,
+             linears != nullptr ? *linears : quantization_.inputs()} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
   placement_->adopt(owned(), job.train.seed);
@@ -111,10 +121,14 @@ checkpoint::ModelState Replica::held() const {
 
 checkpoint::Peers Replica::peers() { return peers_of(world_); }
 
-void Replica::load_parameters(const std::filesystem::path& folder) {
+std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
   const Doing frame{[&] { return str("loading ", folder.string()); }};
-  checkpoint::load(folder, held(), peers());
+  const checkpoint::JobState state = checkpoint::load(folder, held(), peers()).state;
   publish();
+  quantization_.restore(numbers_after(compression_prefix, state));
+  const auto updates = checkpoint::get<std::uint64_t>(state.logical, "updates");
+  quantization_.stand_at(updates);
+  return updates;
 }
 
 Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers)
@@ -124,15 +138,16 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
   optimizer_ = make_optimizer(job.optimizer, replica_.placement());
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
-  trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, replica_.objective(),
-                                       *optimizer_, make_schedule(job.scheduler, job.optimizer), world);
+  trainer_ =
+      std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, replica_.objective(), *optimizer_,
+                                replica_.quantization(), make_schedule(job.scheduler, job.optimizer), world);
   if (job.checkpoint.asynchronous)
     saver_ = std::make_unique<checkpoint::BackgroundSaver>(
         checkpoint::written_by(replica_.held(), world.rank(), world.size()), memory.host,
         savers == nullptr ? checkpoint::Peers{world.rank(), world.size()} : peers_of(*savers));
 }
 
-checkpoint::JobState Assembly::job_state() const {
+checkpoint::JobState Assembly::job_state() {
   checkpoint::JobState state;
   state.logical = {{"step", trainer_->steps()},
                    {"updates", trainer_->updates()},
@@ -142,6 +157,7 @@ checkpoint::JobState Assembly::job_state() const {
                    {"reduction_block", std::uint64_t{job_.train.reduction_block}},
                    {"history", trainer_->history().hex()}};
   for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
+  for (const auto& [name, number] : replica_.quantization().state()) state.logical[compression_prefix + name] = number;
   state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
                          {"instruction_path", std::string{ops::name_of(ops::instruction_path())}}};
   state.job = job_.effective();
@@ -177,10 +193,8 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
   ensure(Exit::data, checkpoint::get<std::string>(state.logical, "data") == data_, resumption.found->folder.string(),
          " was trained on other tokens than ", job_.data.train,
          " holds now: give the old token file back, or start a new ", "run in another checkpoint.directory");
-  NamedNumbers scaler;
-  for (const auto& [name, value] : state.logical)
-    if (name.starts_with(scaler_prefix)) scaler[name.substr(scaler_prefix.size())] = std::get<double>(value);
-  scaler_->restore(scaler);
+  scaler_->restore(numbers_after(scaler_prefix, state));
+  replica_.quantization().restore(numbers_after(compression_prefix, state));
   trainer_->restore(checkpoint::get<std::uint64_t>(state.logical, "step"),
                     checkpoint::get<std::uint64_t>(state.logical, "updates"),
                     checkpoint::get<std::string>(state.logical, "history"));

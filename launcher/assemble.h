@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "compress/fake_quantization.h"
 #include "launcher/job.h"
 #include "offload/disk.h"
 #include "runtime/checkpoint/checkpoint.h"
@@ -24,8 +25,8 @@ struct Memory {
 class Replica {
  public:
   // Collective. job: settled, the same on every rank; it, world, linears and what memory names must outlive the
-  // replica.
-  Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm& linears = number_form);
+  // replica. linears: in place of the job's.
+  Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm* linears = nullptr);
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
@@ -36,9 +37,11 @@ class Replica {
   const Seams& seams() const { return seams_; }
   OptimizerPlacement& placement() { return *placement_; }
   const Objective& objective() const { return objective_; }
+  compress::FakeQuantization& quantization() { return quantization_; }
 
-  // Collective: the parameters of this checkpoint folder, written by any number of ranks at any stage.
-  void load_parameters(const std::filesystem::path& folder);
+  // Collective: the parameters of this checkpoint folder, written by any number of ranks at any stage, and what they
+  // are computed with. Returns the updates that were done.
+  std::uint64_t load_parameters(const std::filesystem::path& folder);
   // After masters were changed from outside. Collective.
   void publish();
   // For checkpoints: this rank's masters, and what an optimizer added to them.
@@ -54,7 +57,7 @@ class Replica {
   std::unique_ptr<OptimizerPlacement> placement_;
   std::unique_ptr<GradientSync> gradients_;
   std::unique_ptr<ActivationPolicy> activations_;
-  WeightTransform weights_;
+  compress::FakeQuantization quantization_;
   Objective objective_;
   Seams seams_;
 };
@@ -83,7 +86,7 @@ class Assembly {
   void load_newest(const std::filesystem::path& directory);
 
  private:
-  checkpoint::JobState job_state() const;
+  checkpoint::JobState job_state();
 
   const Job& job_;
   std::string data_;

@@ -12,27 +12,6 @@ void declare_switched(Section& parent, const char* name, const char* what, std::
   for (const char* key : others) section.no_effect(key, nullptr, "it belongs to a feature that is off");
 }
 
-void declare_compression(Section& job) {
-  Section& compression = job.section("compression_training", "Quantization and pruning during training.");
-  const auto technique = [&](const char* name, const char* what, std::initializer_list<const char*> keys) {
-    Section& section = compression.section(name, "");
-    declare_switched(section, "shared_parameters", what, keys);
-    section.no_effect("different_groups", nullptr, "it belongs to a feature that is off");
-  };
-  technique("weight_quantization", "fake-quantized weights",
-            {"quantizer_kernel", "schedule_offset", "quantize_groups", "quantize_verbose", "quantization_type",
-             "quantize_weight_in_forward", "rounding", "fp16_mixed_quantize"});
-  technique("activation_quantization", "fake-quantized activations",
-            {"quantization_type", "range_calibration", "schedule_offset"});
-  technique("sparse_pruning", "pruning",
-            {"schedule_offset", "schedule_offset_end", "schedule_offset_stride", "method", "dense_ratio",
-             "block_pattern", "excluded_modules"});
-  for (const char* name : {"row_pruning", "head_pruning", "channel_pruning"})
-    technique(name, "pruning", {"schedule_offset", "method", "num_heads"});
-  declare_switched(compression, "layer_reduction", "a student with fewer layers",
-                   {"keep_number_layer", "module_name_prefix", "teacher_layer", "other_module_name"});
-}
-
 void declare_monitors(Section& job) {
   const std::initializer_list<const char*> paths{"output_path", "job_name"};
   declare_switched(job, "tensorboard", "TensorBoard files; metrics.jsonl holds every step", paths);
@@ -104,7 +83,6 @@ void declare_others(Section& job) {
 }  // namespace
 
 void declare_deepspeed_keys(Section& job) {
-  declare_compression(job);
   declare_monitors(job);
   declare_others(job);
 }

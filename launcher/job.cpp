@@ -95,6 +95,8 @@ void Job::declare() {
   zero.declare(zero_optimization);
   offload.declare(zero_optimization);
   offload.aio.declare(root_.section("aio", "Reads and writes of the disk, for what is offloaded there."));
+  compression.declare(
+      root_.section("compression_training", "Quantization during training, by DeepSpeed's keys; docs/compression.md."));
   checkpoint.declare(root_.section("checkpoint", "Where and how often the run is saved."));
   device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
   declare_deepspeed_keys(root_);
@@ -117,6 +119,8 @@ void Job::complete(const JobText& text) {
          ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
          zero.stage);
   check_offload();
+  compression.complete(text.source);
+  compression.check(make_model()->units());
   if (scheduler.has_total() && !scheduler.total) {
     scheduler.total = train.steps;
     root_.derived("scheduler.params.total_num_steps", "steps");

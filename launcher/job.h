@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "amp/config.h"
+#include "compress/config.h"
 #include "offload/config.h"
 #include "partition/config.h"
 #include "runtime/base/settings.h"
@@ -57,6 +58,7 @@ class Job {
   AmpConfig amp;
   ZeroConfig zero;
   OffloadConfig offload;
+  compress::CompressConfig compression;
   CheckpointConfig checkpoint;
   DeviceConfig device;
 

@@ -107,12 +107,16 @@ Plan make_plan(const Job& job, std::size_t ranks_on_host) {
   const std::unique_ptr<Communicator> world = counting_communicator(rank, job.batch.deal.ranks, ranks_on_host, device);
   Assembly assembly{job, "", *world, {device, host, disk}};
 
+  // Where every schedule of compression has ended.
+  Trainer& trainer = assembly.trainer();
+  const std::uint64_t before = job.compression.settled_after();
+  trainer.restore(before, before, trainer.history().hex());
   Plan plan{.ranks = job.batch.deal.ranks, .memories = {}, .traffic = {}};
   TrafficByOp sent = world->traffic();
   for (bool steady = false; !steady;) {
     check(plan.steps < 16, "a step of this job is never like the one before");
     ++plan.steps;
-    run_loop(assembly.trainer(), plan.steps, 0, *world,
+    run_loop(trainer, before + plan.steps, 0, *world,
              {.batch = [&](std::uint64_t) { return batch_of_shapes(job, rank, device); },
               .report = [](const StepReport&, double) {},
               .save = {},

@@ -1,9 +1,9 @@
-// tranche compress quantize: a trained model in a quarter or an eighth of its bytes.
+// tranche compress: a trained model in a quarter or an eighth of its bytes.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
-#include "compress/quantize_weights.h"
+#include "compress/convert.h"
 #include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
 #include "launcher/ranks.h"
@@ -22,8 +22,47 @@ compress::PackedDescription describe(const Job& job, compress::Scheme scheme) {
   return {scheme, job.effective(), tokenizer.kind, tokenizer.bytes};
 }
 
+// A checkpoint's model on this one rank.
+struct OpenedModel {
+  OpenedModel(const std::string& checkpoint, Session& session)
+      : opened(open_checkpoint(checkpoint, session)),
+        device(session.make_device(opened.job->device)),
+        host(session.make_host(opened.job->device)),
+        disk(opened.job->offload),
+        world(session.make_world(*device)),
+        replica(*opened.job, *world, {*device, *host, disk}),
+        updates(replica.load_parameters(opened.folder)),
+        state(replica.held()) {}
+
+  compress::UnitValues values_of(const Unit& unit) const {
+    const checkpoint::Borrowed all = state.slices[unit.index()].front().borrow();  // the masters
+    return {all.elements, all.holder};
+  }
+  const std::deque<Unit>& units() { return replica.model().units(); }
+
+  OpenedCheckpoint opened;
+  std::unique_ptr<CpuDevice> device, host;
+  SwapDisk disk;
+  std::unique_ptr<Communicator> world;
+  Replica replica;
+  std::uint64_t updates;
+  checkpoint::ModelState state;
+};
+
+void tell(const std::string& output, std::size_t parameters) {
+  const compress::PackedFile written{output};
+  const auto bytes = static_cast<double>(written.bytes()), count = static_cast<double>(parameters);
+  std::printf("%s: %s, %llu bytes for %zu parameters: %.2f bits each, %.1f %% of float32\n", output.c_str(),
+              std::string{name_of(written.description().scheme)}.c_str(),
+              static_cast<unsigned long long>(written.bytes()), parameters, 8 * bytes / count, 25 * bytes / count);
+}
+
+void one_rank(const char* command, const Session& session) {
+  ensure(Exit::usage, session.ranks() == 1, "compress ", command, " runs on one rank: start it without mpirun");
+}
+
 Exit quantize_checkpoint(const Options& options, Session& session) {
-  ensure(Exit::usage, session.ranks() == 1, "compress quantize runs on one rank: start it without mpirun");
+  one_rank("quantize", session);
   const compress::Scheme scheme = compress::scheme_named(options.scheme);
   ensure(Exit::usage, options.group % 32 == 0 && options.group >= 32 && options.group <= 128, "--group ", options.group,
          ": expected 32, 64, 96 or 128");
@@ -32,35 +71,37 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
          is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
                    : "--ranges is for int8-static alone");
   const compress::InputRanges ranges = is_static ? compress::read_ranges(options.ranges) : compress::InputRanges{};
-  const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
-  const Job& job = *opened.job;
-  const compress::PackedDescription description = describe(job, scheme);
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
-  SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(*device);
-  Replica replica{job, *world, {*device, *host, disk}};
-  replica.load_parameters(opened.folder);
-  const checkpoint::ModelState state = replica.held();
-  const std::deque<Unit>& units = replica.model().units();
-  compress::write_packed(
-      options.output, description, options.group, units,
-      [&](const Unit& unit) {
-        const checkpoint::Borrowed all = state.slices[unit.index()].front().borrow();  // the masters
-        return compress::UnitValues{all.elements, all.holder};
-      },
-      ranges);
-  const compress::PackedFile written{options.output};
-  const std::size_t parameters = replica.model().parameters();
-  std::printf("%s: %s, %llu bytes for %zu parameters: %.2f bits each, %.1f %% of float32\n", options.output.c_str(),
-              options.scheme.c_str(), static_cast<unsigned long long>(written.bytes()), parameters,
-              8.0 * static_cast<double>(written.bytes()) / static_cast<double>(parameters),
-              25.0 * static_cast<double>(written.bytes()) / static_cast<double>(parameters));
+  OpenedModel model{options.checkpoint, session};
+  compress::quantize_model(
+      options.output, describe(*model.opened.job, scheme), options.group, model.units(),
+      [&](const Unit& unit) { return model.values_of(unit); }, ranges);
+  tell(options.output, model.replica.model().parameters());
   return Exit::success;
 }
 
-Exit run(const Options& options) {
+Exit convert_checkpoint(const Options& options, Session& session) {
+  one_rank("convert", session);
+  const compress::Scheme scheme = compress::scheme_after(open_checkpoint(options.checkpoint, session).job->compression);
+  OpenedModel model{options.checkpoint, session};
+  const Job& job = *model.opened.job;
+  compress::convert_model(
+      options.output, describe(job, scheme), model.units(), [&](const Unit& unit) { return model.values_of(unit); },
+      job.compression, model.replica.quantization(), model.updates, job.amp.precision().working, *model.device);
+  tell(options.output, model.replica.model().parameters());
+  return Exit::success;
+}
+
+Exit run(Exit (*command)(const Options&, Session&), const Options& options) {
   Session session;
-  return or_stop_all(session.control(), [&] { return quantize_checkpoint(options, session); });
+  return or_stop_all(session.control(), [&] { return command(options, session); });
+}
+
+// What both commands take.
+void add_ends(CLI::App& command, Options& options) {
+  command.add_option("checkpoint", options.checkpoint, "a run's directory (its newest complete step), or one step's")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("-o,--output", options.output, "the file to write")->required()->type_name("FILE");
 }
 
 }  // namespace
@@ -70,9 +111,7 @@ void add_compress(CLI::App& app, Chosen& chosen) {
   parent->require_subcommand(1);
   auto options = std::make_shared<Options>();
   CLI::App* command = parent->add_subcommand("quantize", "Write a checkpoint's model with fewer bits, as one file");
-  command->add_option("checkpoint", options->checkpoint, "a run's directory (its newest complete step), or one step's")
-      ->required()
-      ->type_name("DIR");
+  add_ends(*command, *options);
   command
       ->add_option("--scheme", options->scheme,
                    "int8-dynamic, int8-static, int8-weight, int4-weight, float16 or bfloat16")
@@ -83,8 +122,12 @@ void add_compress(CLI::App& app, Chosen& chosen) {
                    "columns that share a scale, of int8-weight and int4-weight: 32, 64, 96 or 128")
       ->capture_default_str();
   command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
-  command->add_option("-o,--output", options->output, "the file to write")->required()->type_name("FILE");
-  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  command->callback([options, &chosen] { chosen = [options] { return run(quantize_checkpoint, *options); }; });
+
+  CLI::App* convert =
+      parent->add_subcommand("convert", "Write what quantization-aware training made, with the bits it trained for");
+  add_ends(*convert, *options);
+  convert->callback([options, &chosen] { chosen = [options] { return run(convert_checkpoint, *options); }; });
 }
 
 }  // namespace tranche

@@ -58,6 +58,10 @@ Shape with_another_dimension(const Shape& shape, std::size_t cols) {
 }
 Tensor result(const Tensor& x, const char* name) { return result(x, name, x.shape()); }
 
+Tensor straight_through(const Tensor& x, Tensor y) {
+  return taped(std::move(y), {&x}, [x = x.variable()](const Tensor& dy) { x->add(dy); });
+}
+
 }  // namespace
 
 Tensor embedding(const Tensor& tokens, const Tensor& table) {
@@ -139,6 +143,18 @@ Tensor dropout(const Tensor& x, float probability, RandomKey key) {
   const Tensor y = result(x, "dropout");
   ops::dropout(x, probability, key, y);
   return taped(y, {&x}, [=](const Tensor& dy) { ops::dropout_gradient(dy, probability, key, Into{x}); });
+}
+
+Tensor fake_quantize(const Tensor& x, const ops::QuantizationGrid& grid, ops::FakeForm form, unsigned bits) {
+  const Tensor y = result(x, "fake-quantized");
+  ops::fake_quantize(x, grid, form, bits, y);
+  return straight_through(x, y);
+}
+
+Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, const Tensor& x) {
+  const Tensor y = result(x, "fake-quantized");
+  ops::fake_quantize_with(scale, zero, levels, x, y);
+  return straight_through(x, y);
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets) {

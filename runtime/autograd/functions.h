@@ -7,6 +7,7 @@
 #include "runtime/autograd/tape.h"
 #include "runtime/ops/activation.h"
 #include "runtime/ops/attention.h"
+#include "runtime/ops/fake_quantize.h"
 
 namespace tranche::autograd {
 
@@ -21,6 +22,9 @@ Tensor attention(const Tensor& qkv, const ops::AttentionShape& shape, const ops:
 Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta, std::size_t first = 0);
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor dropout(const Tensor& x, float probability, RandomKey key);  // x itself when probability is 0
+// Straight through: the gradient is that of x itself (Bengio, Leonard, Courville 2013).
+Tensor fake_quantize(const Tensor& x, const ops::QuantizationGrid& grid, ops::FakeForm form, unsigned bits);
+Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, const Tensor& x);
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets);  // (1) float32; overwrites logits in backward
 
 }  // namespace tranche::autograd

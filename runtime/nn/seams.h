@@ -87,7 +87,8 @@ class WeightTransform {
  public:
   virtual ~WeightTransform() = default;
   virtual bool wants(const Parameter&) const { return false; }
-  virtual Tensor apply(const Tensor& weight) const { return weight; }  // forward code; a pure function of the weight
+  // Forward code; a pure function of the weight's values, which are at hand.
+  virtual Tensor apply(const Parameter&, const Tensor& values) const { return values; }
 };
 
 // How layers multiply a stored weight and read a table's rows. The default: as the numbers that they are.

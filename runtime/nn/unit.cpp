@@ -46,6 +46,7 @@ class Visit {
   }
   void enter_backward() {
     enter();
+    Moment::now().backward = true;
     for (Unit* unit : units_) unit->open_gradient();
     backward_.emplace(trace::Kind::compute, "backward", units_.front()->name());
     for (const Derived& each : derived_) each.values->take_bytes_of(each.again().storage());
@@ -103,9 +104,11 @@ Tensor Parameter::tensor() const {
   check(unit != nullptr, name, " belongs to no unit");
   const WeightTransform& transform = unit->seams_->weights;
   if (!transform.wants(*this)) return value;
-  const Tensor weight = recomputed(value, [&transform](const Tensor& raw) { return transform.apply(raw); });
+  const Tensor weight =
+      recomputed(value, [&transform, this](const Tensor& raw) { return transform.apply(*this, raw); });
   if (Tape::current() != nullptr)
-    Visit::derives(weight.shared_storage(), [&transform, raw = value.detached()] { return transform.apply(raw); });
+    Visit::derives(weight.shared_storage(),
+                   [&transform, this, raw = value.detached()] { return transform.apply(*this, raw); });
   return weight;
 }
 

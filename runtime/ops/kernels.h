@@ -9,6 +9,7 @@
 #include "runtime/ops/kernels/attention.h"
 #include "runtime/ops/kernels/elementwise.h"
 #include "runtime/ops/kernels/embedding.h"
+#include "runtime/ops/kernels/fake_quantize.h"
 #include "runtime/ops/kernels/linear.h"
 #include "runtime/ops/kernels/loss.h"
 #include "runtime/ops/kernels/norm.h"
@@ -24,6 +25,7 @@ struct Kernels {
   AttentionKernels attention;
   ElementwiseKernels elementwise;
   EmbeddingKernels embedding;
+  FakeQuantizeKernels fake_quantize;
   LinearKernels linear;
   LossKernels loss;
   NormKernels norm;

@@ -31,6 +31,20 @@ class Objective {
   virtual Tensor loss(const Tensor& logits, const Tensor& targets) const;  // cross-entropy
 };
 
+// What a feature keeps between steps beside parameters: ranges, schedules. Forward sees it as it was at the step's
+// start. Its named numbers are in every checkpoint and digest. The default keeps nothing.
+class OwnerState {
+ public:
+  virtual ~OwnerState() = default;
+  // Before the step's first micro-batch. updates: how many were done; schedules count them.
+  virtual void begin_step(std::uint64_t) {}
+  // Collective, after its last: what micro-batches recorded is folded, in their order; if the step was skipped,
+  // forgotten.
+  virtual void end_step(bool /*taken*/) {}
+  virtual NamedNumbers state() const { return {}; }
+  virtual void restore(const NamedNumbers&) {}
+};
+
 class LossScaler {
  public:
   virtual ~LossScaler() = default;

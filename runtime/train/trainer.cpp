@@ -8,7 +8,7 @@
 namespace tranche {
 
 Trainer::Trainer(const Config& config, Model& model, const Seams& seams, LossScaler& scaler, const Objective& objective,
-                 Optimizer& optimizer, Schedule schedule, Communicator& world)
+                 Optimizer& optimizer, OwnerState& state, Schedule schedule, Communicator& world)
     : config_(config),
       model_(model),
       parameters_(seams.parameters),
@@ -16,6 +16,7 @@ Trainer::Trainer(const Config& config, Model& model, const Seams& seams, LossSca
       scaler_(scaler),
       objective_(objective),
       optimizer_(optimizer),
+      state_(state),
       schedule_(std::move(schedule)),
       world_(world) {}
 
@@ -23,6 +24,7 @@ StepReport Trainer::step(const Batch& batch) {
   const Doing frame{[&] { return str("training step ", step_ + 1); }};
   const trace::Span span{trace::Kind::step, "step", step_ + 1};
   model_.set_training(true);
+  state_.begin_step(updates_);
   std::vector<double> losses;
   for (const MicroBatch& micro : batch) losses.push_back(accumulate(micro));  // forward, backward, reduce
   const Shards gradients = gradients_.finish();                               // we now own 1/N of the gradient
@@ -36,6 +38,7 @@ StepReport Trainer::step(const Batch& batch) {
     parameters_.publish();  // the rounded masters reach those who compute
     ++updates_;
   }
+  state_.end_step(report.norm.finite());
   scaler_.adapt(report.norm);
   history_.add(report.loss, report.norm.value);
   ++step_;
@@ -45,7 +48,7 @@ StepReport Trainer::step(const Batch& batch) {
 double Trainer::accumulate(const MicroBatch& micro) {
   const Doing frame{[&] { return str("computing micro-batch ", micro.number); }};
   const trace::Span span{trace::Kind::step, "micro-batch", std::uint64_t{micro.number}};
-  Moment::now() = {step_, micro.number};
+  Moment::now() = {.step = step_, .micro_batch = micro.number};
   parameters_.begin_micro_batch();
   Tape tape;
   const Tensor loss = [&] {

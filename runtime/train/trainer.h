@@ -39,7 +39,7 @@ class Trainer {
 
   // Everything must outlive the trainer.
   Trainer(const Config& config, Model& model, const Seams& seams, LossScaler& scaler, const Objective& objective,
-          Optimizer& optimizer, Schedule schedule, Communicator& world);
+          Optimizer& optimizer, OwnerState& state, Schedule schedule, Communicator& world);
 
   // Collective. batch: deal.of_rank(world.rank()).
   StepReport step(const Batch& batch);
@@ -60,6 +60,7 @@ class Trainer {
   LossScaler& scaler_;
   const Objective& objective_;
   Optimizer& optimizer_;
+  OwnerState& state_;
   Schedule schedule_;
   Communicator& world_;
   std::uint64_t step_ = 0, updates_ = 0;

@@ -68,10 +68,10 @@ int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t r
   const std::filesystem::path path = std::filesystem::temp_directory_path() / "tranche-bench.packed";
   for (const compress::Scheme scheme :
        {compress::Scheme::int8_dynamic, compress::Scheme::int8_weight, compress::Scheme::int4_weight}) {
-    compress::write_packed(path, {scheme, Json::object(), "byte", ""}, 64, forms.front().model->units(),
-                           [&](const Unit& unit) {
-                             return compress::UnitValues{unit.values().span<float>(), {}};
-                           });
+    compress::quantize_model(path, {scheme, Json::object(), "byte", ""}, 64, forms.front().model->units(),
+                             [&](const Unit& unit) {
+                               return compress::UnitValues{unit.values().span<float>(), {}};
+                             });
     files.push_back(std::make_unique<compress::PackedFile>(path));
     packed.push_back(std::make_unique<compress::PackedParameters>(*files.back(), device));
     packed_seams.push_back(std::make_unique<Seams>(Seams{*packed.back(), sync, weights, activations, *packed.back()}));

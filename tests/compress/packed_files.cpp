@@ -40,7 +40,7 @@ class Packed : public ::testing::Test {
   CpuDevice device{2};
 
   void write(Scheme scheme, Model& model, std::size_t group = 32) {
-    write_packed(path, {scheme, Json{{"seed", 1}}, "byte", ""}, group, model.units(), [&](const Unit& unit) {
+    quantize_model(path, {scheme, Json{{"seed", 1}}, "byte", ""}, group, model.units(), [&](const Unit& unit) {
       auto values =
           std::make_shared<Tensor>(Tensor::empty(device, "values", Category::workspace, {unit.size()}, DType::float32));
       unit.initialise(1, 0, *values);
@@ -180,11 +180,11 @@ TEST_F(Packed, ValuesThatCannotBePackedLeaveNoFile) {
   EXPECT_THROW(quantize_weight("w", {1, 32}, std::vector<float>(32, 1e5f), {TensorForm::float16, 0}), Error);
   EXPECT_THROW(quantize_weight("w", {1, 32}, std::vector<float>(32, 3e38f), {TensorForm::int8, 32}), Error);
   const std::unique_ptr<Model> model = small_model();
-  EXPECT_THROW(write_packed(path, {Scheme::int8_weight, Json{}, "byte", ""}, 32, model->units(),
-                            [&](const Unit& unit) {
-                              const auto bad = std::make_shared<std::vector<float>>(unit.size(), INFINITY);
-                              return UnitValues{*bad, bad};
-                            }),
+  EXPECT_THROW(quantize_model(path, {Scheme::int8_weight, Json{}, "byte", ""}, 32, model->units(),
+                              [&](const Unit& unit) {
+                                const auto bad = std::make_shared<std::vector<float>>(unit.size(), INFINITY);
+                                return UnitValues{*bad, bad};
+                              }),
                Error);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

@@ -194,7 +194,7 @@ TEST_F(Jobs, OffloadThatCannotBeIsRefused) {
 TEST_F(Jobs, WhatIsNotHereYetIsRefusedWhenItIsSwitchedOnAndOnlyThen) {
   for (const char* on :
        {"zero_optimization.zero_quantized_weights=true", "zero_optimization.zero_hpz_partition_size=8",
-        "elasticity.enabled=true", "compression_training.weight_quantization.shared_parameters.enabled=true",
+        "elasticity.enabled=true", "compression_training.sparse_pruning.shared_parameters.enabled=true",
         "compression_training.layer_reduction.enabled=true", "activation_checkpointing.cpu_checkpointing=true",
         "tensorboard.enabled=true", "flops_profiler.enabled=true", "comms_logger.enabled=true", "amp.enabled=true",
         "sparse_attention={\"mode\": \"fixed\"}", "wall_clock_breakdown=true"})

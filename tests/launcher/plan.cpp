@@ -137,6 +137,22 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{gpt2, float32, 2, 0, false, {"optimizer.type=SGD", "optimizer.params={\"lr\": 0.01}"}}),
     [](const auto& param) { return name_of(param.param); });
 
+const std::string weights = "compression_training.weight_quantization.",
+                  inputs = "compression_training.activation_quantization.";
+const std::vector<std::string> quantized{
+    weights + "shared_parameters.enabled=true",
+    weights + R"(different_groups={"all": {"params": {"start_bits": 4, "target_bits": 4}}})",
+    inputs + "shared_parameters.enabled=true",
+    inputs + "shared_parameters.schedule_offset=0",
+    inputs + "shared_parameters.range_calibration=static",
+    inputs + R"(different_groups={"all": {"params": {"bits": 8}}})"};
+
+INSTANTIATE_TEST_SUITE_P(QuantizationAware, PlanOfAJob,
+                         ::testing::Values(Case{gpt2, bfloat16, 2, 3, false, quantized},
+                                           Case{llama, float32, 4, 3, true, quantized},
+                                           Case{gpt2, float32, 1, 0, false, quantized}),
+                         [](const auto& param) { return name_of(param.param); });
+
 // Llama 2 7B.
 constexpr const char* seven_billion = R"({
   "model": {"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,

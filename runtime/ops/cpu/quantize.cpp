@@ -1,16 +1,9 @@
 #include "runtime/ops/kernels/quantize.h"
+#include "runtime/ops/cpu/levels.h"
 #include "runtime/ops/cpu/tiles.h"
 #include "runtime/ops/functors/functor.h"
 
 namespace tranche::ops::TRANCHE_PATH {
-
-// To the nearest integer, ties to even: above 2^23 a float has no fraction. |x| <= 2^22.
-TRANCHE_INLINE float to_nearest(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
-
-TRANCHE_INLINE float clamped(float x, float low, float high) {
-  const float raised = x > low ? x : low;  // low where x is NaN
-  return raised < high ? raised : high;
-}
 
 template <class Q>
 TRANCHE_INLINE void quantize_piece(const float* x, float scale, float zero, float low, float high, Q* q,

@@ -7,6 +7,7 @@ ActivationKernels activation_kernels();
 AttentionKernels attention_kernels();
 ElementwiseKernels elementwise_kernels();
 EmbeddingKernels embedding_kernels();
+FakeQuantizeKernels fake_quantize_kernels();
 LinearKernels linear_kernels();
 LossKernels loss_kernels();
 NormKernels norm_kernels();
@@ -22,6 +23,7 @@ const Kernels& kernels() {
       .attention = attention_kernels(),
       .elementwise = elementwise_kernels(),
       .embedding = embedding_kernels(),
+      .fake_quantize = fake_quantize_kernels(),
       .linear = linear_kernels(),
       .loss = loss_kernels(),
       .norm = norm_kernels(),

@@ -35,6 +35,7 @@ const Kernels& shape_kernels() {
                       .fill_normal = nothing,
                       .fill_constant = nothing},
       .embedding = {.first_outside = none_outside, .forward = nothing, .positions = nothing, .gradient = take_places},
+      .fake_quantize = {.groups = nothing, .with = nothing, .range = nothing},
       .linear = {.forward = nothing, .input_gradient = nothing, .weight_gradient = nothing, .bias_gradient = nothing},
       .loss = {.cross_entropy = nothing, .cross_entropy_gradient = nothing},
       .norm = {.layer_norm = nothing,

@@ -24,7 +24,7 @@ class Doubled : public WeightTransform {
  public:
   explicit Doubled(std::string name) : name_(std::move(name)) {}
   bool wants(const Parameter& parameter) const override { return parameter.name == name_; }
-  Tensor apply(const Tensor& weight) const override { return autograd::add(weight, weight); }
+  Tensor apply(const Parameter&, const Tensor& weight) const override { return autograd::add(weight, weight); }
 
  private:
   std::string name_;

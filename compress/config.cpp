@@ -1,0 +1,225 @@
+#include "compress/config.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "runtime/base/error.h"
+#include "runtime/nn/unit.h"
+
+namespace tranche::compress {
+namespace {
+
+// A technique that "enabled" would switch on, and its other keys, which matter only then.
+void not_yet(Section& parent, const char* name, const char* what, std::initializer_list<const char*> others) {
+  Section& section = parent.section(name, "");
+  section.not_yet("enabled", false, what);
+  for (const char* key : others) section.no_effect(key, nullptr, "it belongs to a feature that is off");
+}
+
+void pruning_not_yet(Section& job, const char* name, std::initializer_list<const char*> keys) {
+  Section& section = job.section(name, "");
+  not_yet(section, "shared_parameters", "pruning", keys);
+  section.no_effect("different_groups", nullptr, "it belongs to a feature that is off");
+}
+
+const std::vector<std::pair<std::string, Symmetry>> symmetries{{"symmetric", Symmetry::symmetric},
+                                                               {"asymmetric", Symmetry::affine}};
+constexpr const char* about_groups =
+    "An object of groups with names of your choice, each `{\"params\": {...}, \"modules\": [\"*\"]}`: \"*\" is every "
+    "weight, else a regular expression that is searched for in names such as `blocks.0.mlp.up`; the first group that "
+    "contains a weight counts. ";
+
+void declare_weights(Section& section, WeightQuantization& weights, Json& groups) {
+  Section& shared =
+      section.section("shared_parameters", "Of the forward and backward; the update keeps float weights.");
+  shared.key("enabled", weights.enabled).about("Whether models compute with fake-quantized weights.");
+  shared.key("schedule_offset", weights.offset).about("Updates before that begins.");
+  shared.key("quantize_groups", weights.groups)
+      .at_least(1)
+      .about("How many parts of a weight, in row-major order, have a scale of their own.");
+  shared.key("group_columns", weights.group_columns)
+      .at_least(1)
+      .about(
+          "In place of `quantize_groups`: so many columns of a row share a scale; as many as a row has or more, the "
+          "whole row. This key is ours.");
+  shared.choice<Symmetry>("quantization_type", weights.symmetry, symmetries)
+      .about("Levels about 0, or between the least and the greatest weight.");
+  shared.not_yet("rounding", "nearest", "stochastic rounding of weights");
+  not_yet(shared, "fp16_mixed_quantize", "a mixture of float and quantized weights", {"quantize_change_ratio"});
+  shared.no_effect("quantize_weight_in_forward", false,
+                   "in either case the forward computes with quantized weights and the update changes float ones");
+  shared.no_effect("quantizer_kernel", false, "there is one kernel");
+  shared.no_effect("quantize_verbose", false, "`tranche config` prints the effective job");
+  section.key("different_groups", groups)
+      .about(std::string{about_groups} +
+             "params: `start_bits` and `target_bits`, 1 to 8 (2: ternary, 1: binary, after DeepSpeed), "
+             "`quantization_period` (default 1): updates with the first; each bit fewer lasts twice as long.");
+}
+
+void declare_inputs(Section& section, InputQuantization& inputs, Json& groups) {
+  Section& shared = section.section("shared_parameters", "What linears multiply their weights with.");
+  shared.key("enabled", inputs.enabled).about("Whether linears compute with fake-quantized inputs.");
+  shared.choice<Symmetry>("quantization_type", inputs.symmetry, symmetries)
+      .about("Levels about 0, or over a range that contains 0, which packed models compute with.");
+  using Calibration = InputQuantization::Calibration;
+  shared
+      .choice<Calibration>("range_calibration", inputs.calibration,
+                           {{"dynamic", Calibration::dynamic}, {"static", Calibration::fixed}})
+      .about(
+          "Over each token's own range, or over one that follows the micro-batches: range += 0.05 (seen - range), at "
+          "the end of a step.");
+  shared.key("schedule_offset", inputs.offset).about("Updates before that begins.");
+  section.key("different_groups", groups)
+      .about(std::string{about_groups} + "The modules are the linears. params: `bits`, 1 to 8.");
+}
+
+std::vector<std::string> read_patterns(const Json& json, const std::string& where) {
+  std::vector<std::string> patterns;
+  ensure(Exit::job_file, json.is_array() && !json.empty(), where, " must be a list of names, found ",
+         json_excerpt(json));
+  for (const Json& each : json) {
+    ensure(Exit::job_file, each.is_string(), where, " must be a list of names, found ", json_excerpt(each));
+    const auto& pattern = patterns.emplace_back(each.get<std::string>());
+    try {
+      if (pattern != "*") const std::regex expression{pattern};
+    } catch (const std::regex_error& error) {
+      fail(Exit::job_file, str(where, ": \"", pattern, "\" is no regular expression: ", error.what()));
+    }
+  }
+  return patterns;
+}
+
+// Calls read(params, group) for each; `read` declares the params of one group.
+template <class Group, class Declare>
+std::vector<Group> read_groups(const Json& json, const std::string& path, const Source& source, Declare declare) {
+  ensure(Exit::job_file, json.is_object() && !json.empty(), source.file, ": \"", path,
+         "\" must hold at least one group, { \"all\": {\"params\": {...}, \"modules\": [\"*\"]} }, found ",
+         json_excerpt(json));
+  std::vector<Group> groups;
+  for (const auto& [name, text] : json.items()) {
+    Group group;
+    Json modules = Json::array({"*"});
+    Section section{path + "." + name};
+    declare(section.section("params", ""), group);
+    section.key("modules", modules);
+    section.no_effect("related_modules", nullptr, "it is for pruning");
+    section.load(text, source);
+    group.modules.patterns =
+        read_patterns(modules, section.place_of("modules") + "\"" + path + "." + name + ".modules\"");
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+template <class Group> const Group* first_with(const std::vector<Group>& groups, const Parameter& parameter) {
+  for (const Group& group : groups)
+    if (group.modules.contain(parameter)) return &group;
+  return nullptr;
+}
+
+}  // namespace
+
+bool Modules::contain(const Parameter& parameter) const {
+  if (parameter.shape.dimensions() != 2) return false;
+  const std::string name = parameter.name.substr(0, parameter.name.rfind('.'));
+  for (const std::string& pattern : patterns)
+    if (pattern == "*" || std::regex_search(name, std::regex{pattern})) return true;
+  return false;
+}
+
+unsigned WeightGroup::bits_after(std::uint64_t updates) const {
+  std::size_t bits = start_bits;
+  for (std::uint64_t until = period; bits > target_bits && updates >= until && until < (std::uint64_t{1} << 62);
+       until *= 2)
+    --bits;
+  return static_cast<unsigned>(bits);
+}
+
+const WeightGroup* WeightQuantization::group_of(const Parameter& parameter) const {
+  return enabled ? first_with(by_modules, parameter) : nullptr;
+}
+
+ops::QuantizationGrid WeightQuantization::grid_of(const Parameter& parameter) const {
+  const std::size_t rows = parameter.shape.rows(), cols = parameter.shape.cols(), size = rows * cols;
+  if (group_columns) return {rows, cols, std::min(*group_columns, cols)};
+  ensure(Exit::job_file, size % groups == 0, "\"compression_training.weight_quantization.shared_parameters.",
+         "quantize_groups\" is ", groups, ", but ", parameter.name, " has ", size,
+         " elements, which is no multiple: choose a divisor, or group_columns");
+  return {groups, size / groups, size / groups};
+}
+
+ops::FakeForm WeightQuantization::form_of(unsigned bits) const {
+  if (bits == 1) return ops::FakeForm::binary;
+  if (bits == 2) return ops::FakeForm::ternary;
+  return symmetry == Symmetry::symmetric ? ops::FakeForm::symmetric : ops::FakeForm::affine;
+}
+
+const InputGroup* InputQuantization::group_of(const Parameter& weight) const {
+  return enabled ? first_with(by_modules, weight) : nullptr;
+}
+
+void CompressConfig::declare(Section& job) {
+  declare_weights(job.section("weight_quantization", "Weights on few levels (quantization-aware training)."), weights,
+                  weight_groups_);
+  declare_inputs(job.section("activation_quantization", "Inputs of linears on few levels."), inputs, input_groups_);
+  pruning_not_yet(job, "sparse_pruning",
+                  {"schedule_offset", "schedule_offset_end", "schedule_offset_stride", "method", "dense_ratio",
+                   "block_pattern", "excluded_modules"});
+  for (const char* name : {"row_pruning", "head_pruning", "channel_pruning"})
+    pruning_not_yet(job, name, {"schedule_offset", "method", "num_heads"});
+  not_yet(job, "layer_reduction", "a student with fewer layers",
+          {"keep_number_layer", "module_name_prefix", "teacher_layer", "other_module_name"});
+}
+
+void CompressConfig::complete(const Source& source) {
+  const std::string path = "compression_training.", groups = ".different_groups";
+  if (weights.enabled)
+    weights.by_modules = read_groups<WeightGroup>(
+        weight_groups_, path + "weight_quantization" + groups, source, [](Section& params, WeightGroup& group) {
+          params.key("start_bits", group.start_bits).required().between(1, 8);
+          params.key("target_bits", group.target_bits).required().between(1, 8);
+          params.key("quantization_period", group.period).at_least(1);
+        });
+  for (const WeightGroup& group : weights.by_modules) {
+    ensure(Exit::job_file, group.target_bits <= group.start_bits, source.file, ": \"", path, "weight_quantization",
+           groups, "\": \"target_bits\" is ", group.target_bits, ", more than \"start_bits\", ", group.start_bits);
+    ensure(Exit::job_file, weights.symmetry == Symmetry::symmetric || group.target_bits > 2, source.file, ": \"", path,
+           "weight_quantization.shared_parameters.quantization_type\" is \"asymmetric\", but ", group.target_bits,
+           " bits (ternary, binary) are symmetric");
+  }
+  if (inputs.enabled)
+    inputs.by_modules = read_groups<InputGroup>(
+        input_groups_, path + "activation_quantization" + groups, source,
+        [](Section& params, InputGroup& group) { params.key("bits", group.bits).required().between(1, 8); });
+}
+
+void CompressConfig::check(const std::deque<Unit>& units) const {
+  const auto contained = [&](const Modules& modules) {
+    return std::ranges::any_of(units, [&](const Unit& unit) {
+      return std::ranges::any_of(unit.parameters(), [&](const Parameter* each) { return modules.contain(*each); });
+    });
+  };
+  const auto some = [&](const Modules& modules, const char* technique) {
+    ensure(Exit::job_file, contained(modules), "\"compression_training.", technique,
+           ".different_groups\": no weight of the model is in the modules \"", modules.patterns.front(), "\"",
+           modules.patterns.size() > 1 ? "..." : "", "; names look like ", units.back().parameters().front()->name);
+  };
+  for (const WeightGroup& group : weights.by_modules) some(group.modules, "weight_quantization");
+  for (const InputGroup& group : inputs.by_modules) some(group.modules, "activation_quantization");
+  for (const Unit& unit : units)
+    for (const Parameter* each : unit.parameters())
+      if (weights.group_of(*each) != nullptr) weights.grid_of(*each);
+}
+
+std::uint64_t CompressConfig::settled_after() const {
+  std::uint64_t updates = 0;
+  for (const WeightGroup& group : weights.by_modules) {
+    std::uint64_t until = weights.offset;
+    for (std::size_t bits = group.start_bits; bits > group.target_bits; --bits)
+      until = weights.offset + (group.period << (group.start_bits - bits));
+    updates = std::max(updates, until);
+  }
+  return inputs.enabled ? std::max<std::uint64_t>(updates, inputs.offset) : updates;
+}
+
+}  // namespace tranche::compress

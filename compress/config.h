@@ -1,0 +1,83 @@
+// What a job file says about compression during training: DeepSpeed's section `compression_training`.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compress/range.h"
+#include "runtime/base/settings.h"
+#include "runtime/ops/fake_quantize.h"
+
+namespace tranche {
+
+class Unit;
+struct Parameter;
+
+namespace compress {
+
+// Which weights a group means: "*" all, else a regular expression that is searched for in the name of the module
+// ("blocks.0.mlp.up"). Weights are what has two dimensions: of linears, tables and heads.
+struct Modules {
+  std::vector<std::string> patterns{"*"};
+  bool contain(const Parameter& parameter) const;
+};
+
+struct WeightGroup {
+  Modules modules{};
+  std::size_t start_bits = 8, target_bits = 8;
+  // Updates with start_bits; each further bit fewer lasts twice as long as the one before, down to target_bits.
+  std::size_t period = 1;
+
+  unsigned bits_after(std::uint64_t updates) const;  // updates: since the offset
+};
+
+struct WeightQuantization {
+  bool enabled = false;
+  std::size_t offset = 0;                      // updates before it begins
+  std::size_t groups = 1;                      // of a tensor's elements, one after another, that share a scale
+  std::optional<std::size_t> group_columns{};  // in place of `groups`
+  Symmetry symmetry = Symmetry::symmetric;
+  std::vector<WeightGroup> by_modules{};
+
+  const WeightGroup* group_of(const Parameter& parameter) const;  // the first that contains it; null: none
+  ops::QuantizationGrid grid_of(const Parameter& parameter) const;
+  ops::FakeForm form_of(unsigned bits) const;
+};
+
+struct InputGroup {
+  Modules modules{};
+  std::size_t bits = 8;
+};
+
+struct InputQuantization {
+  bool enabled = false;
+  std::size_t offset = 1000;
+  Symmetry symmetry = Symmetry::symmetric;
+  enum class Calibration : std::uint8_t { dynamic, fixed };  // of each token anew, or a range of all that came before
+  Calibration calibration = Calibration::dynamic;
+  std::vector<InputGroup> by_modules{};
+
+  const InputGroup* group_of(const Parameter& weight) const;  // of what this weight multiplies
+};
+
+struct CompressConfig {
+  WeightQuantization weights;
+  InputQuantization inputs;
+
+  void declare(Section& compression_training);
+  // Reads the groups, once everything is loaded. Throws Exit::job_file for what they cannot say.
+  void complete(const Source& source);
+  // Throws Exit::job_file if a group contains no weight of these units, or a weight cannot be divided as it asks.
+  void check(const std::deque<Unit>& units) const;
+  // Updates after which no schedule changes anything: what a plan looks at.
+  std::uint64_t settled_after() const;
+
+ private:
+  Json weight_groups_ = Json::object(), input_groups_ = Json::object();
+};
+
+}  // namespace compress
+}  // namespace tranche

@@ -1,0 +1,120 @@
+#include "compress/convert.h"
+
+#include <algorithm>
+
+#include "runtime/base/error.h"
+#include "runtime/ops/elementwise.h"
+
+namespace tranche::compress {
+namespace {
+
+constexpr const char* advice =
+    "set compression_training.activation_quantization.shared_parameters.quantization_type=asymmetric and 8 bits";
+
+// Columns of a row that share a scale, in the grid that training divided the weight by.
+std::size_t columns_of_group(const Parameter& parameter, const ops::QuantizationGrid& grid) {
+  const std::size_t cols = parameter.shape.cols();
+  ensure(Exit::usage, grid.cols == cols || grid.group % cols == 0 || cols % grid.group == 0, parameter.name, " has ",
+         cols, " columns, and quantize_groups makes groups of ", grid.group,
+         " that end within a row: train with group_columns");
+  return std::min(grid.group, cols);
+}
+
+// How many columns share a scale in the packed weight: `columns`, or a divisor that the products take.
+std::size_t packed_group(const Parameter& parameter, std::size_t columns, Scheme scheme) {
+  const std::size_t cols = parameter.shape.cols();
+  if (activations_of(scheme) == ops::ActivationForm::bytes) {
+    ensure(Exit::usage, columns == cols, parameter.name, ": ", name_of(scheme),
+           " has one scale a row, and this weight was trained with groups of ", columns,
+           " columns: train with group_columns of at least a row's, or without activation_quantization");
+    return cols;
+  }
+  constexpr std::size_t most = 128, granule = 8;
+  if (columns == cols) return most;
+  for (std::size_t group = most; group >= granule; group -= granule)
+    if (columns % group == 0) return group;
+  fail(Exit::usage, str(parameter.name, " was trained with groups of ", columns,
+                        " columns; packed ones are multiples of ", granule, ": set group_columns so"));
+}
+
+}  // namespace
+
+Scheme scheme_after(const CompressConfig& config) {
+  ensure(Exit::usage, config.weights.enabled,
+         "this checkpoint was trained without compression_training.weight_quantization: `tranche compress quantize` "
+         "packs it");
+  ensure(Exit::usage, config.weights.symmetry == Symmetry::symmetric,
+         "packed weights have levels about 0, and this model was trained with asymmetric ones: set "
+         "compression_training.weight_quantization.shared_parameters.quantization_type=symmetric");
+  if (config.inputs.enabled) {
+    for (const InputGroup& group : config.inputs.by_modules)
+      ensure(Exit::usage, group.bits == 8, "packed models multiply inputs of 8 bits, and this one was trained with ",
+             group.bits, ": ", advice);
+    ensure(Exit::usage, config.inputs.symmetry == Symmetry::affine,
+           "packed models multiply inputs over ranges that contain 0, and this one was trained with symmetric ones: ",
+           advice);
+    return config.inputs.calibration == InputQuantization::Calibration::fixed ? Scheme::int8_static
+                                                                              : Scheme::int8_dynamic;
+  }
+  const bool wide =
+      std::ranges::all_of(config.weights.by_modules, [](const WeightGroup& g) { return g.target_bits > 4; });
+  return wide ? Scheme::int8_weight : Scheme::int4_weight;
+}
+
+PackedTensor convert_weight(const Parameter& parameter, std::span<const float> values, const CompressConfig& config,
+                            std::uint64_t updates, DType working, Scheme scheme, Device& device) {
+  const Shape& shape = parameter.shape;
+  const auto tensor_of = [&](const Shape& of, DType dtype) {
+    return Tensor::empty(device, parameter.name, Category::workspace, of, dtype);
+  };
+  const Tensor seen = tensor_of(shape, working), numbers = tensor_of(shape, DType::float32);
+  std::ranges::copy(values, numbers.span<float>().begin());
+  ops::convert(numbers, seen);
+  ops::convert(seen, numbers);  // as the forward saw them
+  const WeightGroup* const group = config.weights.group_of(parameter);
+  if (group == nullptr) return quantize_weight(parameter.name, shape, numbers.span<const float>(), {});
+
+  check(updates >= config.weights.offset, "convert_weight: after ", updates, " updates");
+  const unsigned bits = group->bits_after(updates - config.weights.offset);
+  const ops::QuantizationGrid grid = config.weights.grid_of(parameter);
+  const Tensor levels = tensor_of(shape, DType::float32), scales = tensor_of({grid.parameters()}, DType::float32);
+  ops::fake_quantize(numbers, grid, config.weights.form_of(bits), bits, levels, scales);
+
+  PackedTensor packed{parameter.name, shape, bits <= 4 ? TensorForm::int4 : TensorForm::int8, 0, {}, {}};
+  packed.group = packed_group(parameter, columns_of_group(parameter, grid), scheme);
+  const std::span<const float> by_group = scales.span<const float>();
+  for (std::size_t row = 0; row < shape.rows(); ++row)
+    for (std::size_t col = 0; col < shape.cols(); col += packed.group) {
+      // Rows of the grid are rows of the weight, or whole groups one after another.
+      const std::size_t element = row * shape.cols() + col;
+      const std::size_t in_row = element % grid.cols;
+      packed.scales.push_back(by_group[element / grid.cols * grid.groups() + in_row / grid.group]);
+    }
+  const auto half = static_cast<std::int32_t>(packed.form == TensorForm::int4 ? 8 : 128);
+  store_levels(packed, levels.span<const float>(), {-half, half - 1});
+  return packed;
+}
+
+void convert_model(const std::filesystem::path& path, const PackedDescription& description,
+                   const std::deque<Unit>& units, const UnitReader& values_of, const CompressConfig& config,
+                   const FakeQuantization& quantization, std::uint64_t updates, DType working, Device& device) {
+  const std::uint64_t begins = std::max(config.weights.offset, config.inputs.enabled ? config.inputs.offset : 0);
+  ensure(Exit::usage, updates >= begins, "this checkpoint has done ", updates,
+         " updates, and fake quantization begins after ", begins, ": train on, then convert");
+  const auto pack = [&](const Unit&, const Parameter& parameter, std::span<const float> values) {
+    PackedTensor tensor = convert_weight(parameter, values, config, updates, working, description.scheme, device);
+    const bool quantized_input = config.inputs.group_of(parameter) != nullptr;
+    const bool integer = is_integer(tensor.form);
+    ensure(Exit::usage, !config.inputs.enabled || integer == quantized_input || parameter.shape.dimensions() != 2,
+           parameter.name, integer ? " is quantized, and its input is not" : " is not quantized, and its input is",
+           ": packed products have both or neither; give weight_quantization and activation_quantization the same "
+           "modules");
+    if (description.scheme != Scheme::int8_static || !integer) return tensor;
+    if (const Range* range = quantization.inputs().range_of(parameter.name))
+      tensor.input = scale_of(*range, Symmetry::affine, {0, 255}, "the input of " + parameter.name);
+    return tensor;
+  };
+  write_packed(path, description, units, values_of, pack);
+}
+
+}  // namespace tranche::compress

@@ -1,0 +1,48 @@
+#include "runtime/ops/fake_quantize.h"
+
+#include "runtime/ops/arguments.h"
+#include "runtime/ops/kernels.h"
+
+namespace tranche::ops {
+
+void fake_quantize(const Tensor& x, const QuantizationGrid& grid, FakeForm form, unsigned bits, const Tensor& y,
+                   const Tensor& scales) {
+  constexpr std::string_view op = "fake_quantize";
+  check_floating(op, "x", x);
+  check_same(op, "y", y, x);
+  check(grid.group > 0 || grid.cols == 0, op, ": a group has no elements");
+  check_size(op, "x", x, grid.rows * grid.cols);
+  check(bits >= 1 && bits <= 8, op, ": ", bits, " bits, expected 1 to 8");
+  if (scales) {
+    check_dtype(op, "scales", scales, DType::float32);
+    check_device(op, "scales", scales, x);
+    check_size(op, "scales", scales, grid.parameters());
+  }
+  kernels_of(x.device())
+      .fake_quantize.groups(x.device(), {.x = elements_of(x),
+                                         .y = elements_of(y),
+                                         .scales = elements_of(scales).as<float>(),
+                                         .grid = grid,
+                                         .form = form,
+                                         .bits = bits});
+}
+
+void fake_quantize_with(float scale, std::int32_t zero, Levels levels, const Tensor& x, const Tensor& y) {
+  constexpr std::string_view op = "fake_quantize_with";
+  check_floating(op, "x", x);
+  check_same(op, "y", y, x);
+  check(scale > 0 && levels.low < levels.high, op, ": scale ", scale, ", levels ", levels.low, " to ", levels.high);
+  kernels_of(x.device())
+      .fake_quantize.with(x.device(), {elements_of(x), elements_of(y), x.size(), scale, zero, levels});
+}
+
+void range_of(const Tensor& x, const Tensor& range) {
+  constexpr std::string_view op = "range_of";
+  check_floating(op, "x", x);
+  check_dtype(op, "range", range, DType::float32);
+  check_device(op, "range", range, x);
+  check_size(op, "range", range, 2);
+  kernels_of(x.device()).fake_quantize.range(x.device(), {elements_of(x), x.size(), elements_of(range).as<float>()});
+}
+
+}  // namespace tranche::ops

@@ -1,0 +1,32 @@
+// Rounding to few levels in place of floating numbers, while they stay floating: what training computes with so that it
+// learns what quantization will cost (Jacob et al. 2018). In float32, result rounded to y's dtype; the same bits on
+// every instruction path and number of threads.
+#pragma once
+
+#include "runtime/ops/quantize.h"
+
+namespace tranche::ops {
+
+// How a group of values becomes levels. The first four are DeepSpeed's, of weights (deepspeed/compression/utils.py).
+enum class FakeForm : std::uint8_t {
+  symmetric,  // scale = 2 largest magnitude / 2^bits, levels -2^(bits-1) .. 2^(bits-1) - 1
+  affine,     // scale = (high - low) / 2^bits, levels low .. low + 2^bits - 1, about round(low / scale)
+  ternary,    // -a, 0, a: a is the mean magnitude of those beyond 0.7 of the mean magnitude (Li et al. 2016)
+  binary,     // -a, 0, a: a is the mean magnitude, 0 is 0 (Rastegari et al. 2016)
+  widened,    // levels 0 .. 2^bits - 1 over a range that contains 0: with eight bits what quantize_rows computes
+};
+
+// y = x on its group's levels. A group that holds a value that is not finite becomes NaN; one of zeros stays zero, and
+// an affine one of equal values stays as it is.
+// x: floating, of grid.rows x grid.cols elements, y: as x; scales: (parameters) float32 or none, receives the scales;
+// bits: 1 .. 8, of ternary and binary without effect
+void fake_quantize(const Tensor& x, const QuantizationGrid& grid, FakeForm form, unsigned bits, const Tensor& y,
+                   const Tensor& scales = {});
+
+// y = (clamp(round(x / scale) + zero, levels) - zero) * scale; NaN stays NaN.
+void fake_quantize_with(float scale, std::int32_t zero, Levels levels, const Tensor& x, const Tensor& y);
+
+// range = {least, greatest} of x; both NaN if x has a value that is not finite.  range: (2) float32
+void range_of(const Tensor& x, const Tensor& range);
+
+}  // namespace tranche::ops

@@ -1,0 +1,108 @@
+// Jobs that compress while they train, from the job file to the packed model.
+#include <gmock/gmock.h>
+
+#include "tests/launcher/program.h"
+
+namespace tranche {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Compression : public Program {
+ protected:
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 300; ++i) text += "tranche holds its share; ";
+    folder.write("text.txt", text);
+    ASSERT_EQ(run("tokenize --tokenizer byte -o train.h5 text.txt").exit, 0);
+  }
+  // What a job adds in order to quantize.  weights: of its shared parameters, inputs: null or of theirs
+  static std::string quantization(const std::string& bits, const std::string& weights, const char* inputs = nullptr) {
+    std::string text = R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true)" +
+                       weights + R"(}, "different_groups": {"all": {"params": {"start_bits": )" + bits +
+                       R"(, "target_bits": )" + bits + "}}}}";
+    if (inputs != nullptr)
+      text += R"(, "activation_quantization": {"shared_parameters": {"enabled": true, "schedule_offset": 0,
+              "quantization_type": "asymmetric")" +
+              std::string{inputs} + R"(}, "different_groups": {"all": {"params": {"bits": 8}}}})";
+    return text + "}";
+  }
+  double loss_of(const std::string& checkpoint) const {
+    const Result result =
+        run("evaluate job.json --set data.validation=train.h5 --samples 40 --checkpoint " + checkpoint);
+    EXPECT_EQ(result.exit, 0) << result.errors;
+    return std::stod(result.output.substr(result.output.find("loss ") + 5));
+  }
+  std::string refusal_of(const std::string& more) const {
+    write_job(more);
+    return run("config job.json").errors;
+  }
+};
+
+// Training's own forward against integers: float32 sums on one side, exact ones on the other, and words of inputs.
+TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
+  struct Case {
+    std::string bits, weights;
+    const char* inputs;
+    std::string scheme;
+  };
+  const std::string rows = R"(, "group_columns": 1000)", groups = R"(, "group_columns": 16)";
+  for (const Case& each : {Case{"8", rows, nullptr, "int8-weight"}, Case{"8", "", nullptr, "int8-weight"},
+                           Case{"4", groups, nullptr, "int4-weight"}, Case{"3", rows, nullptr, "int4-weight"},
+                           Case{"2", groups, nullptr, "int4-weight"}, Case{"1", rows, nullptr, "int4-weight"},
+                           Case{"8", rows, "", "int8-dynamic"}, Case{"4", rows, "", "int8-dynamic"},
+                           Case{"8", rows, R"(, "range_calibration": "static")", "int8-static"}}) {
+    SCOPED_TRACE(each.scheme + " " + each.bits + each.weights);
+    write_job(quantization(each.bits, each.weights, each.inputs));
+    ASSERT_EQ(shell("rm -rf runs small.packed").exit, 0);
+    ASSERT_EQ(run("train job.json --set steps=6 --set optimizer.params.lr=0.02").exit, 0);
+    const Result converted = run("compress convert runs/job -o small.packed");
+    ASSERT_EQ(converted.exit, 0) << converted.errors;
+    EXPECT_THAT(converted.output, HasSubstr("small.packed: " + each.scheme));
+    const double trained = loss_of("runs/job");
+    EXPECT_NEAR(loss_of("small.packed"), trained, 1e-4 * trained);
+  }
+}
+
+TEST_F(Compression, WhatCannotBeConvertedSaysWhyAndWritesNothing) {
+  const auto refusal = [&](const std::string& more) {
+    write_job(more);
+    EXPECT_EQ(shell("rm -rf runs").exit, 0);
+    EXPECT_EQ(run("train job.json").exit, 0);
+    const Result result = run("compress convert runs/job -o small.packed");
+    EXPECT_EQ(result.exit, 2);
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "small.packed"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "small.packed.partial"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal(""), HasSubstr("was trained without compression_training.weight_quantization"));
+  EXPECT_THAT(refusal(quantization("8", R"(, "quantization_type": "asymmetric")")),
+              HasSubstr("quantization_type=symmetric"));
+  EXPECT_THAT(refusal(quantization("8", R"(, "schedule_offset": 50)")), HasSubstr("fake quantization begins after 50"));
+  EXPECT_THAT(refusal(quantization("8", R"(, "group_columns": 10)")), HasSubstr("packed ones are multiples of 8"));
+  EXPECT_THAT(refusal(quantization("8", R"(, "group_columns": 16)", "")), HasSubstr("has one scale a row"));
+}
+
+TEST_F(Compression, KeysThatCannotBeAreRefused) {
+  EXPECT_THAT(refusal_of(quantization("9", "")), HasSubstr("from 1 to 8"));
+  EXPECT_THAT(refusal_of(quantization("2", R"(, "quantization_type": "asymmetric")")), HasSubstr("are symmetric"));
+  EXPECT_THAT(refusal_of(quantization("8", R"(, "rounding": "stochastic")")), HasSubstr("not supported yet"));
+  EXPECT_THAT(refusal_of(quantization("8", R"(, "quantise_groups": 2)")), HasSubstr("quantize_groups"));
+  EXPECT_THAT(refusal_of(quantization("8", R"(, "quantize_groups": 7)")), HasSubstr("choose a divisor"));
+  const std::string begin =
+      R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true}, )";
+  EXPECT_THAT(refusal_of(begin + R"("different_groups": {}}})"), HasSubstr("at least one group"));
+  EXPECT_THAT(refusal_of(begin + R"("different_groups": {"a": {"params": {"start_bits": 4}}}}})"),
+              HasSubstr("target_bits"));
+  EXPECT_THAT(refusal_of(begin + R"("different_groups": {"a": {"params": {"start_bits": 4, "target_bits": 8}}}}})"),
+              HasSubstr("more than \"start_bits\""));
+  EXPECT_THAT(refusal_of(begin + R"("different_groups": {"a": {"params": {"start_bits": 4, "target_bits": 4},
+                                    "modules": ["attention.self"]}}}})"),
+              HasSubstr("no weight of the model is in the modules"));
+  EXPECT_THAT(refusal_of(begin + R"("different_groups": {"a": {"params": {"start_bits": 4, "target_bits": 4},
+                                    "modules": ["("]}}}})"),
+              HasSubstr("no regular expression"));
+}
+
+}  // namespace
+}  // namespace tranche
