@@ -167,8 +167,6 @@ void CompressConfig::declare(Section& job) {
                    "block_pattern", "excluded_modules"});
   for (const char* name : {"row_pruning", "head_pruning", "channel_pruning"})
     pruning_not_yet(job, name, {"schedule_offset", "method", "num_heads"});
-  not_yet(job, "layer_reduction", "a student with fewer layers",
-          {"keep_number_layer", "module_name_prefix", "teacher_layer", "other_module_name"});
 }
 
 void CompressConfig::complete(const Source& source) {

@@ -1,6 +1,7 @@
 #include "launcher/assemble.h"
 
 #include "amp/config.h"
+#include "launcher/teacher.h"
 #include "offload/disk_placement.h"
 #include "offload/disk_slices.h"
 #include "offload/host_placement.h"
@@ -62,6 +63,13 @@ checkpoint::Peers peers_of(Communicator& ranks) {
           [&ranks](const std::string& mine) { return ranks.gather_text(mine, "checkpoint"); }};
 }
 
+// Without moments.
+checkpoint::ModelState parameters_of(checkpoint::ModelState state) {
+  state.kinds.resize(1);
+  for (auto& kinds : state.slices) kinds.resize(1);
+  return state;
+}
+
 const std::string scaler_prefix = "scaler.", compression_prefix = "compression.";
 
 // Those whose name begins so, by the rest of it.
@@ -74,18 +82,18 @@ NamedNumbers numbers_after(const std::string& prefix, const checkpoint::JobState
 
 }  // namespace
 
-Replica::Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm* linears)
+Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Instead instead)
     : world_(world),
       device_(memory.device),
       model_(job.make_model()),
       slices_(make_slices(job, memory)),
       parameters_(make_store(job, slices_.get(), world, memory.device)),
-      placement_(make_placement(job, memory)),
+      placement_(instead.placement ? std::move(instead.placement) : make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job)),
       quantization_(job.compression, job.batch.deal, world),
       seams_{*parameters_, *gradients_, quantization_.weights(), *activations_,
-             linears != nullptr ? *linears : quantization_.inputs()} {
+             instead.linears != nullptr ? *instead.linears : quantization_.inputs()} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
   placement_->adopt(owned(), job.train.seed);
@@ -121,6 +129,20 @@ checkpoint::ModelState Replica::held() const {
 
 checkpoint::Peers Replica::peers() { return peers_of(world_); }
 
+void Replica::load_some_parameters(const std::filesystem::path& folder,
+                                   const std::function<std::string(const std::string&)>& name_there) {
+  checkpoint::ModelState state = parameters_of(held());
+  for (checkpoint::UnitLayout& unit : state.units)
+    for (checkpoint::StateTensor& tensor : unit.tensors) tensor.name = name_there(tensor.name);
+  checkpoint::load_part(folder, state, peers());
+  publish();
+}
+
+void Replica::load_parameters_alone(const std::filesystem::path& folder) {
+  checkpoint::load(folder, parameters_of(held()), peers());
+  publish();
+}
+
 std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
   const Doing frame{[&] { return str("loading ", folder.string()); }};
   const checkpoint::JobState state = checkpoint::load(folder, held(), peers()).state;
@@ -132,19 +154,40 @@ std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
 }
 
 Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers)
-    : job_(job), data_(std::move(data)), replica_(job, world, memory), alone_(alone()) {
+    : job_(job),
+      data_(std::move(data)),
+      replica_(job, world, memory),
+      alone_(alone()),
+      teacher_(job.distillation.teacher ? std::make_unique<Teacher>(job, world, memory) : nullptr) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
   optimizer_ = make_optimizer(job.optimizer, replica_.placement());
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
-  trainer_ =
-      std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, replica_.objective(), *optimizer_,
-                                replica_.quantization(), make_schedule(job.scheduler, job.optimizer), world);
+  trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_,
+                                       teacher_ ? teacher_->objective() : text_, *optimizer_, replica_.quantization(),
+                                       make_schedule(job.scheduler, job.optimizer), world);
   if (job.checkpoint.asynchronous)
     saver_ = std::make_unique<checkpoint::BackgroundSaver>(
         checkpoint::written_by(replica_.held(), world.rank(), world.size()), memory.host,
         savers == nullptr ? checkpoint::Peers{world.rank(), world.size()} : peers_of(*savers));
+}
+
+Assembly::~Assembly() = default;
+
+void Assembly::load_teacher() {
+  if (teacher_) teacher_digest_ = teacher_->load();
+}
+
+void Assembly::begin() {
+  load_teacher();
+  const std::optional<std::string>&from = job_.checkpoint.start_from, &teacher = job_.distillation.teacher;
+  if (!from && !job_.layer_reduction.enabled) return;
+  const compress::LayerReduction& reduction = job_.layer_reduction;
+  const std::filesystem::path folder = checkpoint::resolve(reduction.enabled && teacher ? *teacher : *from);
+  const Doing frame{[&] { return "beginning with the parameters of " + folder.string(); }};
+  if (!reduction.enabled) return replica_.load_parameters_alone(folder);
+  replica_.load_some_parameters(folder, [&](const std::string& name) { return reduction.name_in_teacher(name); });
 }
 
 checkpoint::JobState Assembly::job_state() {
@@ -156,6 +199,7 @@ checkpoint::JobState Assembly::job_state() {
                    {"micro_batches", std::uint64_t{job_.batch.deal.micro_batches}},
                    {"reduction_block", std::uint64_t{job_.train.reduction_block}},
                    {"history", trainer_->history().hex()}};
+  if (teacher_) state.logical["teacher"] = teacher_digest_;
   for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
   for (const auto& [name, number] : replica_.quantization().state()) state.logical[compression_prefix + name] = number;
   state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
@@ -198,6 +242,10 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
   trainer_->restore(checkpoint::get<std::uint64_t>(state.logical, "step"),
                     checkpoint::get<std::uint64_t>(state.logical, "updates"),
                     checkpoint::get<std::string>(state.logical, "history"));
+  load_teacher();
+  ensure(Exit::data, !teacher_ || checkpoint::get<std::string>(state.logical, "teacher") == teacher_digest_,
+         resumption.found->folder.string(), " was trained by another teacher than ",
+         job_.distillation.teacher.value_or(""), " holds now: name that step's own folder in distillation.teacher");
   log::info(str("resuming from ", resumption.found->folder.string()));
 
   const std::string path = checkpoint::get<std::string>(state.circumstances, "instruction_path");

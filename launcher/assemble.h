@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,9 +25,15 @@ struct Memory {
 // One rank's share of a model, with initial values: what evaluating and generating need. Stays where it is made.
 class Replica {
  public:
+  // What it has in place of what the job asks for; null: the job's.
+  struct Instead {
+    const LinearForm* linears = nullptr;
+    std::unique_ptr<OptimizerPlacement> placement{};
+  };
   // Collective. job: settled, the same on every rank; it, world, linears and what memory names must outlive the
-  // replica. linears: in place of the job's.
-  Replica(const Job& job, Communicator& world, const Memory& memory, const LinearForm* linears = nullptr);
+  // replica.
+  Replica(const Job& job, Communicator& world, const Memory& memory) : Replica(job, world, memory, Instead{}) {}
+  Replica(const Job& job, Communicator& world, const Memory& memory, Instead instead);
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
@@ -36,9 +43,13 @@ class Replica {
   const std::vector<Owned>& owned() const { return parameters_->owned(); }
   const Seams& seams() const { return seams_; }
   OptimizerPlacement& placement() { return *placement_; }
-  const Objective& objective() const { return objective_; }
   compress::FakeQuantization& quantization() { return quantization_; }
 
+  // Collective: a checkpoint folder's parameters, and nothing else of it.
+  void load_parameters_alone(const std::filesystem::path& folder);
+  // Collective: what this checkpoint folder has of the model's parameters, under the names that `name_there` says.
+  void load_some_parameters(const std::filesystem::path& folder,
+                            const std::function<std::string(const std::string&)>& name_there);
   // Collective: the parameters of this checkpoint folder, written by any number of ranks at any stage, and what they
   // are computed with. Returns the updates that were done.
   std::uint64_t load_parameters(const std::filesystem::path& folder);
@@ -58,9 +69,10 @@ class Replica {
   std::unique_ptr<GradientSync> gradients_;
   std::unique_ptr<ActivationPolicy> activations_;
   compress::FakeQuantization quantization_;
-  Objective objective_;
   Seams seams_;
 };
+
+class Teacher;
 
 // A replica that trains: with gradients, scaler, optimizer, and the state that checkpoints hold.
 class Assembly {
@@ -69,6 +81,8 @@ class Assembly {
   // refused. savers: the same ranks' other communicator, for a job that saves beside its steps; a plan, which saves
   // nothing, has none.
   Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers = nullptr);
+
+  ~Assembly();
 
   Trainer& trainer() { return *trainer_; }
   Replica& replica() { return replica_; }
@@ -81,17 +95,23 @@ class Assembly {
   void finish_saving();
   // Whether a save beside the steps has failed, which the next save or finish_saving throws.
   bool saving_failed() const { return saver_ && saver_->failed(); }
+  // Collective: a new run's parameters, where they come from another, and its teacher's. A plan needs neither.
+  void begin();
   // Collective: continues from the newest whole checkpoint of a directory; logs which newer ones were skipped, and why.
   // Throws Exit::checkpoint if there is none, Exit::data if it was trained on other data.
   void load_newest(const std::filesystem::path& directory);
 
  private:
   checkpoint::JobState job_state();
+  void load_teacher();
 
   const Job& job_;
   std::string data_;
   Replica replica_;
   std::unique_ptr<Communicator> alone_;
+  std::unique_ptr<Teacher> teacher_;
+  std::string teacher_digest_;
+  Objective text_;
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Trainer> trainer_;

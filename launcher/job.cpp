@@ -95,8 +95,13 @@ void Job::declare() {
   zero.declare(zero_optimization);
   offload.declare(zero_optimization);
   offload.aio.declare(root_.section("aio", "Reads and writes of the disk, for what is offloaded there."));
-  compression.declare(
-      root_.section("compression_training", "Quantization during training, by DeepSpeed's keys; docs/compression.md."));
+  Section& compression_training =
+      root_.section("compression_training", "Quantization during training, by DeepSpeed's keys; docs/compression.md.");
+  compression.declare(compression_training);
+  layer_reduction.declare(
+      compression_training.section("layer_reduction", "A student that begins with some blocks of a trained model."));
+  distillation.declare(
+      root_.section("distillation", "A student that learns from a trained model as well; docs/compression.md."));
   checkpoint.declare(root_.section("checkpoint", "Where and how often the run is saved."));
   device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
   declare_deepspeed_keys(root_);
@@ -121,6 +126,11 @@ void Job::complete(const JobText& text) {
   check_offload();
   compression.complete(text.source);
   compression.check(make_model()->units());
+  layer_reduction.complete(text.source, model_config.layers);
+  ensure(Exit::job_file, !layer_reduction.enabled || distillation.teacher || checkpoint.start_from,
+         root_.place_of("compression_training.layer_reduction.enabled"),
+         "\"compression_training.layer_reduction\" takes blocks of a trained model: name it in "
+         "\"distillation.teacher\" or \"checkpoint.start_from\"");
   if (scheduler.has_total() && !scheduler.total) {
     scheduler.total = train.steps;
     root_.derived("scheduler.params.total_num_steps", "steps");

@@ -12,6 +12,7 @@
 
 #include "amp/config.h"
 #include "compress/config.h"
+#include "compress/distillation.h"
 #include "offload/config.h"
 #include "partition/config.h"
 #include "runtime/base/settings.h"
@@ -59,6 +60,8 @@ class Job {
   ZeroConfig zero;
   OffloadConfig offload;
   compress::CompressConfig compression;
+  compress::LayerReduction layer_reduction;
+  compress::DistillationConfig distillation;
   CheckpointConfig checkpoint;
   DeviceConfig device;
 
@@ -74,7 +77,9 @@ class Job {
 
   std::unique_ptr<Model> make_model() const;
   // Whether anything of it lies in host memory.
-  bool uses_host() const { return offload.uses_host() || checkpoint.asynchronous; }
+  bool uses_host() const {
+    return offload.uses_host() || checkpoint.asynchronous || distillation.parameters == Tier::host;
+  }
   std::filesystem::path directory() const { return *checkpoint.directory; }
 
   // Every value that has an effect; Job{stored_job(effective(), ...)} is this job. Stored in checkpoints.

@@ -30,7 +30,7 @@ Exit calibrate_checkpoint(const Options& options, Session& session) {
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   compress::WatchedLinears linears;
-  Replica replica{job, *world, {*device, *host, disk}, &linears};
+  Replica replica{job, *world, {*device, *host, disk}, {.linears = &linears}};
   replica.load_parameters(opened.folder);
   const compress::Windows windows{*file, job.batch.micro_batch_size, job.data.sequence_length, options.samples};
   const compress::InputRanges ranges = compress::calibrate(replica.model(), linears, windows, method, *world, *device);

@@ -47,7 +47,7 @@ Exit evaluate_checkpoint(const Options& options, Session& session) {
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   Replica replica{job, *world, {*device, *host, disk}};
   replica.load_parameters(opened.folder);
-  const Evaluation result = evaluate(replica.model(), replica.objective(), *file, job.batch.micro_batch_size,
+  const Evaluation result = evaluate(replica.model(), Objective{}, *file, job.batch.micro_batch_size,
                                      job.data.sequence_length, options.samples, *world, *device);
   print(result, opened.folder.string(), *file, session);
   return Exit::success;

@@ -12,6 +12,7 @@
 #include "launcher/session.h"
 #include "launcher/step_trace.h"
 #include "launcher/stop.h"
+#include "launcher/teacher.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/ops/instruction_path.h"
@@ -55,6 +56,8 @@ void read_start(const Options& options, std::size_t rank, std::size_t ranks, Sta
     start.job->resume(ranks, checkpoint::read_manifest(*newest.folder).state.job, newest.folder->string());
   else
     start.job->settle(ranks);
+  if (start.job->distillation.teacher) teacher_job(*start.job);
+  if (start.job->checkpoint.start_from && !start.resumes) checkpoint::resolve(*start.job->checkpoint.start_from);
   start.tokens = std::make_unique<TokenFile>(start.job->data.train);
   check_vocabulary(*start.tokens, start.job->model_config);
   count_samples(*start.tokens, start.job->data.sequence_length);
@@ -120,7 +123,10 @@ Exit train(const Options& options, Session& session) {
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
   Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}, savers.get()};
-  if (start.resumes) assembly.load_newest(job.directory());
+  if (start.resumes)
+    assembly.load_newest(job.directory());
+  else
+    assembly.begin();
   Trainer& trainer = assembly.trainer();
   trace::name_thread("compute");
   StepTrace trace{options.trace, trainer.steps(), session.control()};

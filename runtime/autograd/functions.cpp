@@ -157,6 +157,17 @@ Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, co
   return straight_through(x, y);
 }
 
+Tensor distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets,
+                    const ops::DistillationTerms& terms) {
+  const Tensor loss = logits.sibling("loss", {1}, DType::float32);
+  const Tensor statistics = logits.sibling("distillation statistics", {logits.rows(), 4}, DType::float32);
+  ops::distillation(logits, teacher, targets, terms, loss, statistics);
+  return taped(loss, {&logits}, [=, teacher = teacher.detached()](const Tensor& dloss) {
+    ops::distillation_gradient(dloss, logits, teacher, targets, terms, statistics, {logits.detached(), false});
+    logits.variable()->add(logits);
+  });
+}
+
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets) {
   const Tensor loss = logits.sibling("loss", {1}, DType::float32);
   const Tensor log_sums = logits.sibling("cross-entropy log sums", {logits.rows()}, DType::float32);

@@ -7,6 +7,7 @@
 #include "runtime/autograd/tape.h"
 #include "runtime/ops/activation.h"
 #include "runtime/ops/attention.h"
+#include "runtime/ops/distillation.h"
 #include "runtime/ops/fake_quantize.h"
 
 namespace tranche::autograd {
@@ -25,6 +26,9 @@ Tensor dropout(const Tensor& x, float probability, RandomKey key);  // x itself 
 // Straight through: the gradient is that of x itself (Bengio, Leonard, Courville 2013).
 Tensor fake_quantize(const Tensor& x, const ops::QuantizationGrid& grid, ops::FakeForm form, unsigned bits);
 Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, const Tensor& x);
+// (1) float32; overwrites logits in backward. No gradient reaches the teacher.
+Tensor distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets,
+                    const ops::DistillationTerms& terms);
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets);  // (1) float32; overwrites logits in backward
 
 }  // namespace tranche::autograd

@@ -10,6 +10,10 @@ void CheckpointConfig::declare(Section& checkpoint) {
       .about("The run's directory, for checkpoints and metrics.jsonl; none: `runs/` and the job file's name.");
   checkpoint.key("every", every).about("Steps between checkpoints; 0: only at the end and when the run is stopped.");
   checkpoint.key("keep", keep).about("How many of the newest are kept; 0: all.");
+  checkpoint.key("start_from", start_from)
+      .about(
+          "The directory of another run (its newest complete step) or of one step, of the same model: a new run begins "
+          "with its parameters, and with a fresh optimizer. A resumed one does not look there.");
   checkpoint.key("asynchronous", asynchronous)
       .about(
           "Training waits until its state is copied to host memory, not until it is on disk. The copy takes what the "

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 std::string described(const StateTensor& tensor) { return str(tensor.name, " ", tensor.shape); }
 
-void check_same_model(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
+// Every tensor of the model is in the checkpoint, and so are its kinds; returns what else is there.
+std::vector<std::string> check_contained(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
   std::map<std::string, const StateTensor*> stored;
   for (const UnitLayout& unit : manifest.units)
     for (const StateTensor& tensor : unit.tensors) stored[tensor.name] = &tensor;
@@ -29,13 +30,20 @@ void check_same_model(const fs::path& folder, const Manifest& manifest, const Mo
              described(tensor));
       stored.erase(found);
     }
-  for (const UnitLayout& unit : manifest.units)
-    for (const StateTensor& tensor : unit.tensors)
-      ensure(Exit::checkpoint, !stored.contains(tensor.name), folder.string(),
-             " is of another model: it has the tensor ", described(tensor), ", which the job's model has not");
   for (const std::string& kind : model.kinds)
     ensure(Exit::checkpoint, std::ranges::find(manifest.kinds, kind) != manifest.kinds.end(), folder.string(),
            " has no ", kind, ": it was written with another optimizer, or for inference only");
+  std::vector<std::string> others;
+  for (const UnitLayout& unit : manifest.units)
+    for (const StateTensor& tensor : unit.tensors)
+      if (stored.contains(tensor.name)) others.push_back(described(tensor));
+  return others;
+}
+
+void check_same_model(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
+  const std::vector<std::string> others = check_contained(folder, manifest, model);
+  ensure(Exit::checkpoint, others.empty(), folder.string(), " is of another model: it has the tensor ",
+         others.empty() ? "" : others.front(), ", which the job's model has not");
 }
 
 // Fills the slices, checking what is read on its way; the ranks share the checking of what none of them reads.
@@ -73,12 +81,13 @@ Manifest read_same_manifest(const fs::path& folder, const Peers& peers) {
   return manifest;
 }
 
-// Fills the slices, or says what is damaged. Throws if the checkpoint is of another model.
-std::vector<Damage> fill(const fs::path& folder, const Manifest& manifest, const ModelState& model,
-                         const Peers& peers) {
+// Fills the slices, or says what is damaged. Throws what check_model(folder, manifest, model) throws.
+template <class CheckModel>
+std::vector<Damage> fill(const fs::path& folder, const Manifest& manifest, const ModelState& model, const Peers& peers,
+                         const CheckModel& check_model) {
   together(peers, [&] {
     check_state(model);
-    check_same_model(folder, manifest, model);
+    check_model(folder, manifest, model);
     return std::string{};
   });
   const std::vector<std::string> failures = together(peers, [&] {
@@ -99,14 +108,24 @@ std::vector<Damage> fill(const fs::path& folder, const Manifest& manifest, const
   return damages;
 }
 
+template <class CheckModel>
+Manifest load_checked(const fs::path& folder, const ModelState& model, const Peers& peers,
+                      const CheckModel& check_model) {
+  const Doing frame{[&] { return str("loading the checkpoint ", folder.string()); }};
+  Manifest manifest = read_same_manifest(folder, peers);
+  const std::vector<Damage> damages = fill(folder, manifest, model, peers, check_model);
+  ensure(Exit::checkpoint, damages.empty(), folder.string(), " is damaged: ", text_of(damages));
+  return manifest;
+}
+
 }  // namespace
 
 Manifest load(const fs::path& folder, const ModelState& model, const Peers& peers) {
-  const Doing frame{[&] { return str("loading the checkpoint ", folder.string()); }};
-  Manifest manifest = read_same_manifest(folder, peers);
-  const std::vector<Damage> damages = fill(folder, manifest, model, peers);
-  ensure(Exit::checkpoint, damages.empty(), folder.string(), " is damaged: ", text_of(damages));
-  return manifest;
+  return load_checked(folder, model, peers, check_same_model);
+}
+
+Manifest load_part(const fs::path& folder, const ModelState& model, const Peers& peers) {
+  return load_checked(folder, model, peers, check_contained);
 }
 
 Resumption load_newest(const fs::path& directory, const ModelState& model, const Peers& peers) {
@@ -130,7 +149,7 @@ Resumption load_newest(const fs::path& directory, const ModelState& model, const
       resumption.skipped.push_back({folder, without_frames(error.what())});
       continue;
     }
-    if (const std::vector<Damage> damages = fill(folder, manifest, model, peers); !damages.empty()) {
+    if (const std::vector<Damage> damages = fill(folder, manifest, model, peers, check_same_model); !damages.empty()) {
       resumption.skipped.push_back({folder, text_of(damages)});
       continue;
     }

@@ -20,6 +20,9 @@ namespace tranche::checkpoint {
 // filled in part.
 Manifest load(const std::filesystem::path& folder, const ModelState& model, const Peers& peers);
 
+// The same of a model whose tensors are some of the checkpoint's.
+Manifest load_part(const std::filesystem::path& folder, const ModelState& model, const Peers& peers);
+
 // Collective. Loads the newest checkpoint of the directory that is complete and undamaged; older ones are tried only
 // where a newer one is not. Nothing if there is none at all. One of another model throws.
 struct Resumed {

@@ -7,6 +7,7 @@
 #include "runtime/device/device.h"
 #include "runtime/ops/kernels/activation.h"
 #include "runtime/ops/kernels/attention.h"
+#include "runtime/ops/kernels/distillation.h"
 #include "runtime/ops/kernels/elementwise.h"
 #include "runtime/ops/kernels/embedding.h"
 #include "runtime/ops/kernels/fake_quantize.h"
@@ -23,6 +24,7 @@ namespace tranche::ops {
 struct Kernels {
   ActivationKernels activation;
   AttentionKernels attention;
+  DistillationKernels distillation;
   ElementwiseKernels elementwise;
   EmbeddingKernels embedding;
   FakeQuantizeKernels fake_quantize;

@@ -5,8 +5,6 @@
 namespace tranche::ops {
 namespace {
 
-constexpr std::int32_t ignored = -100;  // PyTorch's ignore_index
-
 void check_rows(std::string_view op, const Tensor& logits, const Tensor& targets, const Tensor& log_sums) {
   check_floating(op, "logits", logits);
   check_dtype(op, "targets", targets, DType::int32);
@@ -15,7 +13,7 @@ void check_rows(std::string_view op, const Tensor& logits, const Tensor& targets
   check_dtype(op, "log_sums", log_sums, DType::float32);
   check_size(op, "log_sums", log_sums, logits.rows());
   check_device(op, "log_sums", log_sums, logits);
-  check_indices(op, "target", targets, logits.cols(), ignored);
+  check_indices(op, "target", targets, logits.cols(), ignored_target);
 }
 
 void check_scalar(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
@@ -32,7 +30,7 @@ void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& lo
   kernels_of(logits.device())
       .loss.cross_entropy(logits.device(), {.logits = elements_of(logits),
                                             .targets = elements_of(targets).as<const std::int32_t>(),
-                                            .ignored = ignored,
+                                            .ignored = ignored_target,
                                             .loss = elements_of(loss).as<float>(),
                                             .log_sums = elements_of(log_sums).as<float>(),
                                             .rows = logits.rows(),
@@ -49,7 +47,7 @@ void cross_entropy_gradient(const Tensor& dloss, const Tensor& logits, const Ten
       .loss.cross_entropy_gradient(logits.device(), {.dloss = elements_of(dloss).as<const float>(),
                                                      .logits = elements_of(logits),
                                                      .targets = elements_of(targets).as<const std::int32_t>(),
-                                                     .ignored = ignored,
+                                                     .ignored = ignored_target,
                                                      .log_sums = elements_of(log_sums).as<const float>(),
                                                      .dlogits = target_of(dlogits),
                                                      .rows = logits.rows(),

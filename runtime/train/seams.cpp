@@ -36,8 +36,8 @@ double number_of(const NamedNumbers& numbers, const std::string& name) {
   return found->second;
 }
 
-Tensor Objective::loss(const Tensor& logits, const Tensor& targets) const {
-  return autograd::cross_entropy(logits, targets);
+Tensor Objective::loss(const Tensor& logits, const MicroBatch& micro) const {
+  return autograd::cross_entropy(logits, micro.targets);
 }
 
 GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned,

@@ -5,11 +5,19 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "runtime/comm/communicator.h"
 #include "runtime/nn/seams.h"
 
 namespace tranche {
+
+// tokens, targets: (batch, sequence) int32. `number` counts within the step, over all ranks.
+struct MicroBatch {
+  std::size_t number = 0;
+  Tensor tokens, targets;
+};
+using Batch = std::vector<MicroBatch>;  // one rank's share of a step, in order
 
 // The L2 norm of the whole gradient, equal on every rank.
 struct GradientNorm {
@@ -27,8 +35,9 @@ double number_of(const NamedNumbers& numbers, const std::string& name);
 class Objective {
  public:
   virtual ~Objective() = default;
-  // logits: (batch, sequence, vocabulary), targets: (batch, sequence) int32. Returns (1) float32, a mean over tokens.
-  virtual Tensor loss(const Tensor& logits, const Tensor& targets) const;  // cross-entropy
+  // logits: (batch, sequence, vocabulary). Returns (1) float32, a mean over tokens. Collective where the objective has
+  // parameters of its own.
+  virtual Tensor loss(const Tensor& logits, const MicroBatch& micro) const;  // cross-entropy
 };
 
 // What a feature keeps between steps beside parameters: ranges, schedules. Forward sees it as it was at the step's

@@ -53,7 +53,7 @@ double Trainer::accumulate(const MicroBatch& micro) {
   Tape tape;
   const Tensor loss = [&] {
     const Recording on{&tape};
-    return objective_.loss(model_.forward(micro.tokens), micro.targets);
+    return objective_.loss(model_.forward(micro.tokens), micro);
   }();
   const Tensor seed = loss.sibling("loss scale", {1}, DType::float32);
   ops::fill_constant(seed, scaler_.scale() / static_cast<float>(config_.deal.micro_batches));

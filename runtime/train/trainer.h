@@ -15,13 +15,6 @@
 
 namespace tranche {
 
-// tokens, targets: (batch, sequence) int32. `number` counts within the step, over all ranks.
-struct MicroBatch {
-  std::size_t number = 0;
-  Tensor tokens, targets;
-};
-using Batch = std::vector<MicroBatch>;  // one rank's share of a step, in order
-
 struct StepReport {
   double loss = 0;      // mean over the step's micro-batches, of all ranks
   GradientNorm norm{};  // before clipping

@@ -104,5 +104,62 @@ TEST_F(Compression, KeysThatCannotBeAreRefused) {
               HasSubstr("no regular expression"));
 }
 
+TEST_F(Compression, AStudentIsTrainedByATeacherAndOutlivesIt) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const std::string student = "train job.json --set checkpoint.directory=student --set distillation.teacher=teacher";
+  const Result trained = run(student + " --set model.n_layer=2");
+  EXPECT_EQ(trained.exit, 0) << trained.errors;
+  EXPECT_EQ(shell("rm -rf teacher").exit, 0);
+  const Result loss =
+      run("evaluate job.json --set model.n_layer=2 --set data.validation=train.h5 --samples 4 --checkpoint student");
+  EXPECT_EQ(loss.exit, 0) << loss.errors;
+  EXPECT_EQ(run("generate student --prompt a --tokens 4").exit, 0);
+  const Result gone = run(student + " --set model.n_layer=2 --resume --set steps=3");
+  EXPECT_EQ(gone.exit, 5);
+  EXPECT_THAT(gone.errors, HasSubstr("reading the teacher teacher"));
+}
+
+TEST_F(Compression, ATeacherThatCannotTeachIsRefusedBeforeAnythingIsWritten) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const auto refusal = [&](const std::string& changes) {
+    const Result result = run("train job.json --set checkpoint.directory=student " + changes);
+    EXPECT_NE(result.exit, 0) << changes;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "student"));
+    return result.errors;
+  };
+  const std::string taught = "--set distillation.teacher=teacher ";
+  const std::string reduction = "--set compression_training.layer_reduction.";
+  EXPECT_THAT(refusal("--set distillation.teacher=nobody"), HasSubstr("nobody"));
+  EXPECT_THAT(refusal(taught + "--set model.vocab_size=300"), HasSubstr("a teacher of the same tokens is needed"));
+  EXPECT_THAT(refusal(taught + "--set data.sequence_length=80 --set model.n_positions=128"),
+              HasSubstr("longer than the model's 64 positions"));
+  EXPECT_THAT(refusal(taught + "--set distillation.alpha=1.5"), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(refusal(taught + "--set distillation.temperature=0"), HasSubstr("above 0"));
+  EXPECT_THAT(refusal(taught + "--set distillation.offload=cpu"), HasSubstr("stage\" must be 3"));
+  EXPECT_THAT(refusal(taught + "--set distillation.tempreature=2"), HasSubstr("temperature"));
+  EXPECT_THAT(
+      refusal(reduction + "enabled=true " + reduction + "keep_number_layer=1 " + reduction + "teacher_layer=[0]"),
+      HasSubstr("takes blocks of a trained model"));
+  EXPECT_THAT(refusal(taught + reduction + "enabled=true " + reduction + "keep_number_layer=2"),
+              HasSubstr("but the model has 1 blocks"));
+  EXPECT_THAT(refusal(taught + reduction + "enabled=true " + reduction + "keep_number_layer=1 " + reduction +
+                      "teacher_layer=[0,1]"),
+              HasSubstr("must name 1 blocks"));
+  EXPECT_THAT(refusal("--set checkpoint.start_from=nowhere"), HasSubstr("nowhere"));
+}
+
+TEST_F(Compression, BlocksThatTheTeacherHasNotAreAnError) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const std::string reduction = " --set compression_training.layer_reduction.";
+  const Result result =
+      run("train job.json --set checkpoint.directory=student --set distillation.teacher=teacher" + reduction +
+          "enabled=true" + reduction + "keep_number_layer=1" + reduction + "teacher_layer=[4]");
+  EXPECT_EQ(result.exit, 5);
+  EXPECT_THAT(result.errors, HasSubstr("it has no tensor blocks.4."));
+}
+
 }  // namespace
 }  // namespace tranche

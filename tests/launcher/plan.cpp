@@ -153,6 +153,35 @@ INSTANTIATE_TEST_SUITE_P(QuantizationAware, PlanOfAJob,
                                            Case{gpt2, float32, 1, 0, false, quantized}),
                          [](const auto& param) { return name_of(param.param); });
 
+// Another run's checkpoint teaches; it is loaded before the first step, on both sides of the comparison alike.
+class PlanOfAStudent : public ::testing::TestWithParam<std::pair<std::size_t, std::vector<std::string>>> {};
+
+TEST_P(PlanOfAStudent, IsWhatItsRunMeasures) {
+  const auto& [ranks, more] = GetParam();
+  SmallRun run;
+  run.digest_after(1, {.numbers = bfloat16}, {}, "teacher");
+  std::vector<std::string> changes{"distillation.teacher=" + (run.folder() / "teacher").string(), "model.n_layer=1",
+                                   "zero_optimization.stage=3"};
+  changes.insert(changes.end(), more.begin(), more.end());
+  Job job{read_job(run.write_job({.numbers = bfloat16, .micro_batches = 8}, "planned"), changes)};
+  job.settle(ranks);
+  const Plan planned = make_plan(job, one_host);
+  on_ranks(ranks, [&](Communicator& world) {
+    CpuDevice device, host{1, Device::unlimited, Sharing::nothing, Tier::host};
+    SwapDisk disk{job.offload};
+    const Plan measured = measure(job, planned.steps + 1, world, {device, host, disk});
+    EXPECT_EQ(text_of(planned.memories), text_of(measured.memories)) << "rank " << world.rank();
+    EXPECT_EQ(text_of(planned.traffic), text_of(measured.traffic)) << "rank " << world.rank();
+  });
+}
+INSTANTIATE_TEST_SUITE_P(Teachers, PlanOfAStudent,
+                         ::testing::Values(std::pair{2, std::vector<std::string>{}},
+                                           std::pair{4, std::vector<std::string>{"distillation.offload=cpu"}},
+                                           std::pair{2,
+                                                     std::vector<std::string>{"distillation.precision=float32",
+                                                                              "activation_checkpointing.enabled=true"}},
+                                           std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
+
 // Llama 2 7B.
 constexpr const char* seven_billion = R"({
   "model": {"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,

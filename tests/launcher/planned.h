@@ -16,6 +16,7 @@ namespace tranche::testing {
 // This rank's share of a real run of `steps` steps; traffic is that of the last one. Collective.
 inline Plan measure(const Job& job, std::size_t steps, Communicator& world, const Memory& memory) {
   Assembly assembly{job, "", world, memory};
+  assembly.begin();
   const TokenFile tokens{job.data.train};
   const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, memory.device};
   Plan measured{.ranks = world.size(), .steps = steps, .memories = {}, .traffic = {}};

@@ -88,5 +88,77 @@ TEST(QuantizationAware, IsSeenByTheDigestOnceItBegins) {
   EXPECT_NE(run.digest_after(4, job, {}), run.digest_after(4, quantized(Numbers::float32, "dynamic"), {}));
 }
 
+// A student of one block; the teacher has two, and computes in bfloat16.
+class Distilled : public ::testing::Test {
+ protected:
+  SmallRun run;
+  const std::string teacher = run.digest_after(15, {}, {}, "teacher");
+
+  SmallJob student(Numbers numbers, std::vector<std::string> more = {}) const {
+    more.insert(more.end(), {"distillation.teacher=" + (run.folder() / "teacher").string(), "distillation.alpha=0.7",
+                             "distillation.temperature=2", "model.n_layer=1"});
+    return {.numbers = numbers, .changes = more};
+  }
+  void expect_equal_everywhere(const SmallJob& job, std::size_t steps) {
+    const std::string expected = run.digest_after(steps, job, {});
+    for (Arrangement each : arrangements) {
+      EXPECT_EQ(run.digest_after(steps, job, each), expected) << name_of(each);
+      if (each.stage != 3) continue;
+      SmallJob offloaded = job;
+      offloaded.changes.emplace_back("distillation.offload=cpu");
+      EXPECT_EQ(run.digest_after(steps, offloaded, each), expected) << name_of(each) << ", the teacher in host memory";
+    }
+  }
+};
+
+TEST_F(Distilled, DigestsAreEqualOverArrangements) { expect_equal_everywhere(student(Numbers::float32), 8); }
+TEST_F(Distilled, DigestsAreEqualInBfloat16WithTheReverseDivergence) {
+  expect_equal_everywhere(student(Numbers::bfloat16, {"distillation.divergence=reverse"}), 6);
+}
+TEST_F(Distilled, AStudentOfFewerBlocksBeginsWithTheTeachers) {
+  const std::string reduction = "compression_training.layer_reduction.";
+  const std::vector<std::string> reduced{reduction + "enabled=true", reduction + "keep_number_layer=1"};
+  std::vector<std::string> second = reduced, first = reduced;
+  second.push_back(reduction + "teacher_layer=[1]");
+  first.push_back(reduction + "teacher_layer=[0]");
+  expect_equal_everywhere(student(Numbers::float32, second), 3);
+  const double loss = run.last().first_loss;
+  EXPECT_NE(run.digest_after(3, student(Numbers::float32, first), {}),
+            run.digest_after(3, student(Numbers::float32, second), {}));
+  run.digest_after(1, student(Numbers::float32), {});
+  EXPECT_LT(loss, run.last().first_loss);  // than from nothing
+}
+
+TEST_F(Distilled, ResumesOnAnotherNumberOfRanksWithItsTeacherAndNoOther) {
+  const SmallJob job = student(Numbers::float32);
+  const std::string whole = run.digest_after(8, job, {});
+  run.digest_after(3, job, {.ranks = 4, .stage = 3}, "resumed");
+  EXPECT_EQ(run.digest_after(8, job, {.ranks = 2, .stage = 1}, "resumed"), whole);
+  run.digest_after(16, {}, {}, "teacher");  // it has learned on
+  EXPECT_THROW(run.digest_after(9, job, {}, "resumed"), Error);
+}
+
+TEST_F(Distilled, TheTeacherAndEachTermAreSeenByTheDigest) {
+  const std::string expected = run.digest_after(3, student(Numbers::float32), {});
+  for (const char* change : {"distillation.alpha=0.6", "distillation.temperature=3", "distillation.divergence=reverse",
+                             "distillation.precision=float32"}) {
+    SmallJob job = student(Numbers::float32);
+    job.changes.emplace_back(change);
+    EXPECT_NE(run.digest_after(3, job, {}), expected) << change;
+  }
+}
+
+TEST(StartFrom, BeginsWithTheParametersAloneOnAnyNumberOfRanks) {
+  SmallRun run;
+  run.digest_after(10, {}, {}, "first");
+  const double end = run.last().loss, begin = run.last().first_loss;
+  const SmallJob job{.numbers = Numbers::bfloat16,
+                     .changes = {"checkpoint.start_from=" + (run.folder() / "first").string()}};
+  const std::string expected = run.digest_after(4, job, {});
+  EXPECT_LT(run.last().first_loss, (begin + end) / 2);
+  for (const Arrangement& each : arrangements) EXPECT_EQ(run.digest_after(4, job, each), expected) << name_of(each);
+  EXPECT_THROW(run.digest_after(1, {.changes = {job.changes[0], "model.n_layer=1"}}, {}), Error);  // another model
+}
+
 }  // namespace
 }  // namespace tranche

@@ -106,7 +106,10 @@ SmallRun::Last train_small(const std::filesystem::path& file, const std::vector<
   const TokenFile tokens{job.data.train};
   SwapDisk disk{job.offload};
   Assembly assembly{job, tokens.sha256(), world, {device, host, disk}};
-  if (resumes) assembly.load_newest(job.directory());
+  if (resumes)
+    assembly.load_newest(job.directory());
+  else
+    assembly.begin();
   const BatchReader reader{tokens, job.batch, job.data.sequence_length, job.train.seed, device};
   SmallRun::Last last;
   run_loop(assembly.trainer(), steps, 0, world,

@@ -5,6 +5,7 @@ namespace tranche::ops::TRANCHE_PATH {
 
 ActivationKernels activation_kernels();
 AttentionKernels attention_kernels();
+DistillationKernels distillation_kernels();
 ElementwiseKernels elementwise_kernels();
 EmbeddingKernels embedding_kernels();
 FakeQuantizeKernels fake_quantize_kernels();
@@ -21,6 +22,7 @@ const Kernels& kernels() {
   static const Kernels table{
       .activation = activation_kernels(),
       .attention = attention_kernels(),
+      .distillation = distillation_kernels(),
       .elementwise = elementwise_kernels(),
       .embedding = embedding_kernels(),
       .fake_quantize = fake_quantize_kernels(),

@@ -26,6 +26,7 @@ const Kernels& shape_kernels() {
                     .rotary_gradient = nothing,
                     .keep = nothing,
                     .over_kept = nothing},
+      .distillation = {.forward = nothing, .gradient = nothing},
       .elementwise = {.add = nothing,
                       .store = nothing,
                       .convert = nothing,
