@@ -51,10 +51,10 @@ sanitize:
 	$(deps) build test
 	cmake --preset asan
 	cmake --build --preset asan --parallel $(JOBS)
-	ctest --preset asan --parallel $(JOBS) --label-exclude $(FAST)'|architecture'
+	ctest --preset asan --parallel $(JOBS) --label-exclude $(FAST)'|architecture|timed'
 	cmake --preset tsan
 	cmake --build --preset tsan --parallel $(JOBS)
-	ctest --preset tsan --parallel $(JOBS) --label-exclude $(FAST)'|mpi|architecture'
+	ctest --preset tsan --parallel $(JOBS) --label-exclude $(FAST)'|mpi|architecture|timed'
 
 format:
 	$(deps) format

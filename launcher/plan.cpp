@@ -1,10 +1,8 @@
 #include "launcher/plan.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "launcher/assemble.h"
-#include "launcher/plan_text.h"
 #include "runtime/comm/counting.h"
 #include "runtime/device/shape_device.h"
 #include "runtime/train/batches.h"
@@ -13,11 +11,10 @@
 namespace tranche {
 namespace {
 
-constexpr std::size_t most_ranks = 4096;  // that a remedy asks for
-
 PlannedMemory peaks_of(Tier tier, const Ledger& ledger, std::size_t capacity) {
   PlannedMemory memory{.tier = tier, .peaks = {}, .peak = ledger.peak(), .capacity = capacity};
   for (std::size_t c = 0; c < category_count; ++c) memory.peaks[c] = ledger.peak(static_cast<Category>(c));
+  memory.moment = ledger.moment_of_peak();
   return memory;
 }
 
@@ -29,54 +26,30 @@ Batch batch_of_shapes(const Job& job, std::size_t rank, Device& device) {
   return batch;
 }
 
-bool divides(std::size_t ranks, const Job& job) {
-  return job.batch.deal.micro_batches % (ranks * job.batch.deal.block) == 0;
+// What was being done, less the step, which in a plan is any.
+std::string moment() {
+  std::string text;
+  for (const std::string& frame : open_frames())
+    if (!frame.starts_with("training step") && !frame.starts_with("planning"))
+      text += (text.empty() ? "" : ", ") + frame;
+  return text.empty() ? "ending the step" : text;
 }
 
-// One try at making a job fit.
-class Search {
- public:
-  Search(const Job& job, std::size_t ranks_on_host) : job_(job), hosts_hold_(ranks_on_host) {}
-
-  // What else a remedy may change.
-  struct Choice {
-    bool recompute;
-    bool offload = false;  // the optimizer, to the host
-  };
-
-  std::optional<Remedy> fits(std::size_t ranks, std::size_t stage, const Choice& choice) const {
-    Remedy remedy{.overrides = {}, .ranks = ranks, .stage = stage};
-    if (stage != job_.zero.stage) remedy.overrides.push_back(str("zero_optimization.stage=", stage));
-    if (choice.offload) remedy.overrides.emplace_back("zero_optimization.offload_optimizer.device=cpu");
-    if (choice.recompute != job_.train.recompute)
-      remedy.overrides.emplace_back("activation_checkpointing.enabled=true");
-    Job changed{stored_job(job_.effective(), "the job", remedy.overrides)};
-    changed.settle(ranks);
-    const Plan plan = make_plan(changed, hosts_hold_);
-    if (!plan.fits()) return std::nullopt;
-    remedy.peak = plan.device().peak;
-    return remedy;
+CheckpointSize size_of(const checkpoint::ModelState& held, const Job& job) {
+  CheckpointSize size;
+  const std::size_t bytes = held.kinds.size() * sizeof(float);
+  for (const checkpoint::UnitLayout& unit : held.units) {
+    size.whole += bytes * unit.size();
+    size.of_rank += bytes * std::min(checkpoint::share_of(unit.size(), job.batch.deal.ranks), unit.size());
   }
+  return size;
+}
 
-  // The lowest stage, on as many ranks as the job has.
-  std::optional<Remedy> first_stage(const Choice& choice, std::size_t from, std::size_t to) const {
-    for (std::size_t stage = from; stage <= to; ++stage)
-      if (const auto found = fits(job_.batch.deal.ranks, stage, choice)) return found;
-    return std::nullopt;
-  }
-  // The lowest number of ranks above the job's, and below `limit`.
-  std::optional<Remedy> first_ranks(std::size_t stage, const Choice& choice, std::size_t limit) const {
-    const std::size_t most = std::min({job_.batch.deal.micro_batches, most_ranks, limit - 1});
-    for (std::size_t ranks = job_.batch.deal.ranks + 1; ranks <= most; ++ranks)
-      if (divides(ranks, job_))
-        if (const auto found = fits(ranks, stage, choice)) return found;
-    return std::nullopt;
-  }
-
- private:
-  const Job& job_;
-  std::size_t hosts_hold_;
-};
+bool same(const std::vector<PlannedMemory>& a, const std::vector<PlannedMemory>& b) {
+  return std::ranges::equal(a, b, [](const PlannedMemory& x, const PlannedMemory& y) {
+    return x.tier == y.tier && x.peaks == y.peaks && x.peak == y.peak;
+  });
+}
 
 }  // namespace
 
@@ -97,12 +70,22 @@ std::vector<PlannedMemory> peaks_of(const Job& job, const Memory& memory) {
   return memories;
 }
 
+Disk::Traffic difference(const Disk::Traffic& now, const Disk::Traffic& before) {
+  return {now.read - before.read, now.written - before.written};
+}
+
+std::size_t Plan::peak(Tier tier) const {
+  const auto found = std::ranges::find(memories, tier, &PlannedMemory::tier);
+  return found == memories.end() ? 0 : found->peak;
+}
+
 bool Plan::fits() const { return std::ranges::all_of(memories, &PlannedMemory::fits); }
 
 Plan make_plan(const Job& job, std::size_t ranks_on_host) {
   const Doing frame{[&] { return str("planning for ", job.batch.deal.ranks, " ranks"); }};
   constexpr std::size_t rank = 0;  // every rank does the same
   ShapeDevice device, host{Device::unlimited, Tier::host};
+  for (Device* each : {&device, &host}) each->ledger().note_moments(moment);
   CountedDisk disk;
   const std::unique_ptr<Communicator> world = counting_communicator(rank, job.batch.deal.ranks, ranks_on_host, device);
   Assembly assembly{job, "", *world, {device, host, disk}};
@@ -113,6 +96,7 @@ Plan make_plan(const Job& job, std::size_t ranks_on_host) {
   trainer.restore(before, before, trainer.history().hex());
   Plan plan{.ranks = job.batch.deal.ranks, .memories = {}, .traffic = {}};
   TrafficByOp sent = world->traffic();
+  Disk::Traffic moved = disk.traffic();
   for (bool steady = false; !steady;) {
     check(plan.steps < 16, "a step of this job is never like the one before");
     ++plan.steps;
@@ -122,48 +106,17 @@ Plan make_plan(const Job& job, std::size_t ranks_on_host) {
               .save = {},
               .stop = [] { return false; }});
     const TrafficByOp traffic = difference(world->traffic(), sent);
+    const Disk::Traffic to_and_fro = difference(disk.traffic(), moved);
     const std::vector<PlannedMemory> memories = peaks_of(job, {device, host, disk});
-    steady = traffic == plan.traffic && memories == plan.memories;
+    steady = traffic == plan.traffic && to_and_fro == plan.disk && same(memories, plan.memories);
     sent = world->traffic();
+    moved = disk.traffic();
     plan.traffic = traffic;
+    plan.disk = to_and_fro;
     plan.memories = memories;
   }
+  plan.checkpoint = size_of(assembly.replica().held(), job);
   return plan;
-}
-
-std::vector<Remedy> find_remedies(const Job& job, std::size_t ranks_on_host) {
-  const Search search{job, ranks_on_host};
-  const std::size_t stage = job.zero.stage,
-                    highest = job.train.reduction_block > 1 ? std::max<std::size_t>(stage, 1) : 3;
-  const bool divided = job.batch.deal.ranks > 1;  // else every stage is the same
-  std::vector<Remedy> found;
-  const auto add = [&](std::optional<Remedy> remedy) {
-    if (!remedy) return false;
-    found.push_back(*std::move(remedy));
-    return true;
-  };
-  std::size_t last = divided ? highest : stage;  // worth trying with recomputation
-  const bool recomputes = job.train.recompute;
-  if (add(search.first_stage({recomputes}, stage + 1, last))) last = found.back().stage - 1;
-  if (!recomputes) add(search.first_stage({true}, stage, last));
-  if (job.offload.optimizer == Tier::device &&
-      !add(search.first_stage({recomputes, true}, stage, divided ? highest : stage)) && !recomputes)
-    add(search.first_stage({true, true}, stage, divided ? highest : stage));
-  const bool more_are_needed = found.empty();
-  std::size_t limit = most_ranks + 1;
-  if (add(search.first_ranks(stage, {recomputes}, limit))) limit = found.back().ranks;
-  if (more_are_needed) add(search.first_ranks(highest, {true}, limit));
-  return found;
-}
-
-void refuse_if_too_large(const Job& job, std::size_t ranks_on_host) {
-  const Plan plan = make_plan(job, ranks_on_host);
-  if (plan.fits()) return;
-  fail(Exit::out_of_memory,
-       str("out of memory: the plan of this job does not fit; nothing was started.\n", memory_table({&plan, 1}), "\n",
-           plan.device().fits() ? "What may help the host: more ranks, a higher zero_optimization.stage, "
-                                  "zero_optimization.offload_optimizer.device=nvme, or a larger device.host_memory."
-                                : remedy_lines(find_remedies(job, ranks_on_host), job.device.capacity())));
 }
 
 }  // namespace tranche

@@ -4,32 +4,9 @@
 #include <vector>
 
 #include "launcher/progress.h"
+#include "launcher/table.h"
 
 namespace tranche {
-namespace {
-
-using Row = std::vector<std::string>;
-
-// The first `left` columns begin at their left, the others end at their right.
-std::string aligned(const std::vector<Row>& rows, std::size_t left) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows)
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const std::string space(widths[c] - row[c].size(), ' ');
-      line += "  " + (c < left ? row[c] + space : space + row[c]);
-    }
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  text.pop_back();
-  return text;
-}
-
-}  // namespace
-
 std::string describe(const Job& job) {
   const BatchPlan& batch = job.batch;
   return str(job.model_config.type, " of ", count_text(static_cast<double>(job.make_model()->parameters())),
@@ -63,18 +40,63 @@ std::string traffic_table(std::span<const Plan> plans) {
   return "Each rank issues in a step:\n" + aligned(rows, 2);
 }
 
-std::string remedy_lines(std::span<const Remedy> remedies, std::size_t capacity) {
+std::string moment_lines(std::span<const Plan> plans) {
+  std::string text = "The peaks come while";
+  for (const Plan& plan : plans)
+    for (const PlannedMemory& memory : plan.memories)
+      if (!memory.moment.empty())
+        text += str("\n  ", plan.ranks, plan.ranks == 1 ? " rank, " : " ranks, ", name_of(memory.tier), ": ",
+                    memory.moment);
+  return text;
+}
+
+std::string storage_lines(std::span<const Plan> plans) {
+  std::string text;
+  for (const Plan& plan : plans)
+    if (plan.disk != Disk::Traffic{})
+      text += str("Each of ", plan.ranks, plan.ranks == 1 ? " rank" : " ranks", " reads ", in_units(plan.disk.read),
+                  " of its disk in a step, and writes ", in_units(plan.disk.written), ".\n");
+  text += str("A checkpoint has ", in_units(plans.front().checkpoint.whole), " of tensors; each rank writes at most");
+  for (std::size_t i = 0; i < plans.size(); ++i)
+    text += str(i == 0 ? " " : ", ", in_units(plans[i].checkpoint.of_rank), " of ", plans[i].ranks);
+  return text + ".";
+}
+
+std::string choice_table(const Job& job, std::span<const ChoiceRow> rows) {
+  const auto where = [](Tier tier) { return std::string{name_of(tier)}; };
+  const bool limited = job.device.memory != 0 || job.device.host_memory != 0;
+  std::vector<Row> lines{{"stage", "optimizer", "parameters", "device", "", "recomputed", "", "host", "disk"}};
+  for (const ChoiceRow& row : rows) {
+    const auto cell = [](std::size_t bytes) { return bytes == 0 ? std::string{"-"} : in_units(bytes); };
+    const auto mark = [&](const Plan& plan) { return limited && plan.fits() ? std::string{"fits"} : std::string{}; };
+    lines.push_back({std::to_string(row.choice.stage), where(row.choice.optimizer), where(row.choice.parameters),
+                     cell(row.kept.device().peak), mark(row.kept), cell(row.recomputed.device().peak),
+                     mark(row.recomputed), cell(row.kept.peak(Tier::host)), cell(row.kept.peak(Tier::disk))});
+  }
+  const std::size_t ranks = job.batch.deal.ranks;
+  return str("Stages and tiers on ", ranks, ranks == 1 ? " rank" : " ranks",
+             " (where the optimizer's state and slices of parameters are; the device's peak, also with activations "
+             "recomputed):\n",
+             aligned(lines, 3));
+}
+
+std::string remedy_lines(std::span<const Remedy> remedies, const Job& job) {
+  std::string capacity = job.device.memory != 0 ? in_units(job.device.capacity()) : "";
+  if (job.uses_host() && job.device.host_memory != 0)
+    capacity += str(capacity.empty() ? "" : " and ", in_units(job.device.host_capacity()), " of the host");
   if (remedies.empty())
     return str(
-        "Neither higher stages nor recomputation nor offload nor more ranks, as many as the step's micro-batches "
-        "allow, fit "
-        "in ",
-        in_units(capacity), ": a smaller train_micro_batch_size_per_gpu, or a larger device.memory.");
-  std::string text = str("What fits in ", in_units(capacity), ":");
+        "Neither higher stages nor recomputation nor offload nor more ranks, as many as the step's micro-batches ",
+        "allow, fit in ", capacity,
+        ": a smaller train_micro_batch_size_per_gpu, or a larger device.memory or device.host_memory.");
+  std::string text = str("What fits in ", capacity, ":");
   for (const Remedy& remedy : remedies) {
     text += str("\n  ", remedy.ranks, remedy.ranks == 1 ? " rank" : " ranks");
     for (const std::string& each : remedy.overrides) text += " --set " + each;
-    text += str(": ", in_units(remedy.peak));
+    text += str(": ", in_units(remedy.plan.device().peak));
+    for (const Tier tier : {Tier::host, Tier::disk})
+      if (const std::size_t peak = remedy.plan.peak(tier); peak != 0)
+        text += str(", ", in_units(peak), tier == Tier::host ? " of the host" : " of the disk");
   }
   return text;
 }

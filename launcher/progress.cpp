@@ -50,7 +50,8 @@ std::string count_text(double count) {
   if (count < 1e3) return digits("%.0f", count);
   if (count < 1e6) return digits(count < 1e4 ? "%.2fk" : "%.1fk", count / 1e3);
   if (count < 1e9) return digits("%.2fM", count / 1e6);
-  return digits("%.2fB", count / 1e9);
+  if (count < 1e12) return digits("%.2fB", count / 1e9);
+  return digits("%.2fT", count / 1e12);
 }
 
 Progress::Progress(std::uint64_t first, std::uint64_t steps, std::uint64_t every)

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "launcher/assemble.h"
+#include "launcher/choices.h"
 #include "launcher/commands/commands.h"
-#include "launcher/plan.h"
 #include "launcher/progress.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"

@@ -9,17 +9,23 @@ thread_local const Frame* innermost = nullptr;
 Frame::Frame(std::string (*describe)(const Frame&)) : describe_(describe), outer_(std::exchange(innermost, this)) {}
 Frame::~Frame() { innermost = outer_; }
 
-std::string open_frames() {
-  std::string text;
-  for (const Frame* frame = innermost; frame != nullptr; frame = frame->outer_)
-    text += "\n  while " + frame->describe_(*frame);
-  return text;
-}
-
 }  // namespace detail
 
-Error::Error(Exit exit, const std::string& message)
-    : std::runtime_error(message + detail::open_frames()), exit_(exit) {}
+std::vector<std::string> open_frames() {
+  std::vector<std::string> frames;
+  for (const detail::Frame* frame = detail::innermost; frame != nullptr; frame = frame->outer_)
+    frames.push_back(frame->describe_(*frame));
+  return frames;
+}
+
+namespace {
+std::string with_frames(std::string message) {
+  for (const std::string& frame : open_frames()) message += "\n  while " + frame;
+  return message;
+}
+}  // namespace
+
+Error::Error(Exit exit, const std::string& message) : std::runtime_error(with_frames(message)), exit_(exit) {}
 
 std::string without_frames(const std::string& message) { return message.substr(0, message.find("\n  while ")); }
 

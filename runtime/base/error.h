@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace tranche {
 
@@ -49,6 +50,9 @@ class Error : public std::runtime_error {
   Exit exit_;
 };
 
+// What this thread is doing, innermost first.
+std::vector<std::string> open_frames();
+
 // A message of an Error, less what was being done (Doing): for one that goes on as part of another.
 std::string without_frames(const std::string& message);
 
@@ -78,11 +82,10 @@ class Frame {
   ~Frame();
 
  private:
-  friend std::string open_frames();
+  friend std::vector<std::string> tranche::open_frames();
   std::string (*describe_)(const Frame&);
   const Frame* outer_;
 };
-std::string open_frames();  // "\n  while ..." for each open frame of this thread, innermost first
 }  // namespace detail
 
 // Says what the current scope of this thread is doing. The description is made only if an Error is.

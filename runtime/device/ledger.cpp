@@ -32,6 +32,7 @@ Ledger::Line Ledger::add(Category category, std::size_t bytes, std::string_view 
   live += bytes;
   total_ += bytes;
   raise(peak_[index_of(category)], live);
+  if (moment_ && total_ > total_peak_) moment_of_peak_ = moment_();
   raise(total_peak_, total_);
   raise(state_peak_, live_[0] + live_[1] + live_[2]);
   entries_.push_front({category, bytes, std::string{owner}});
@@ -71,6 +72,15 @@ void Ledger::reset_peaks() {
   peak_ = live_;
   total_peak_ = total_;
   state_peak_ = live_[0] + live_[1] + live_[2];
+}
+
+void Ledger::note_moments(std::function<std::string()> moment) {
+  const std::lock_guard lock{mutex_};
+  moment_ = std::move(moment);
+}
+std::string Ledger::moment_of_peak() const {
+  const std::lock_guard lock{mutex_};
+  return moment_of_peak_;
 }
 
 std::string Ledger::report(std::size_t owners) const {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <string>
@@ -35,6 +36,9 @@ class Ledger {
   // The largest sum of these categories' live bytes at one moment, since construction or reset_peaks.
   std::size_t peak_of_training_state() const;  // parameters + gradients + optimizer
   void reset_peaks();                          // to what is live
+  // From here on each rise of peak() notes what `moment` says then; what the last one said.
+  void note_moments(std::function<std::string()> moment);
+  std::string moment_of_peak() const;
 
   // A table by category, then the `owners` largest owners.
   std::string report(std::size_t owners = 10) const;
@@ -44,6 +48,8 @@ class Ledger {
   std::list<Entry> entries_;
   std::array<std::size_t, category_count> live_{}, peak_{};
   std::size_t total_ = 0, total_peak_ = 0, state_peak_ = 0;
+  std::function<std::string()> moment_;
+  std::string moment_of_peak_;
 };
 
 // "1.50 GiB", "712 B".

@@ -48,12 +48,14 @@ class Visit {
     enter();
     Moment::now().backward = true;
     for (Unit* unit : units_) unit->open_gradient();
+    doing_.emplace(Backward{units_.front()});
     backward_.emplace(trace::Kind::compute, "backward", units_.front()->name());
     for (const Derived& each : derived_) each.values->take_bytes_of(each.again().storage());
   }
   // Collective: reduces every gradient that is now complete. A tied one waits for its other visit.
   void leave_backward() {
     backward_.reset();
+    doing_.reset();
     leave();
     owes_gradients_ = false;
     for (Unit* unit : units_)
@@ -72,11 +74,17 @@ class Visit {
     std::function<Tensor()> again;
   };
 
+  struct Backward {
+    const Unit* unit;
+    std::string operator()() const { return "computing the backward of " + unit->name(); }
+  };
+
   std::vector<Unit*> units_;
   std::vector<Derived> derived_;
   Visit* outer_ = nullptr;
   Moment moment_ = Moment::now(), moment_before_{};  // so that recomputation draws the same numbers
   bool inside_ = false, owes_gradients_ = Tape::current() != nullptr;
+  std::optional<Doing<Backward>> doing_;
   std::optional<trace::Span> backward_;
   static thread_local Visit* innermost_;
 };
@@ -91,6 +99,7 @@ Tensor forward(Unit& unit, const Tensor& x) {
   visit->enter();
   record([visit] { visit->leave_backward(); });
   Tensor y = [&] {
+    const Doing frame{[&] { return "computing the forward of " + unit.name(); }};
     const trace::Span span{trace::Kind::compute, "forward", unit.name()};
     return unit.seams_->activations.run(unit.forward_, x);
   }();

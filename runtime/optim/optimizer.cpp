@@ -29,6 +29,7 @@ class Adam : public Optimizer {
                              .correction2 = correction(betas.beta2),
                              .decoupled = options_.decoupled};
     placement().update(gradients, [&](const StatePiece& at) {
+      const Doing frame{[&] { return str("updating ", at.name); }};
       const trace::Span span{trace::Kind::optimizer, "update", at.name};
       ops::adam(step, at.master, at.moments[0], at.moments[1], at.gradient, at.rounded);
     });
@@ -52,6 +53,7 @@ class Sgd : public Optimizer {
                             .nesterov = options_.nesterov,
                             .first = updates == 0};
     placement().update(gradients, [&](const StatePiece& at) {
+      const Doing frame{[&] { return str("updating ", at.name); }};
       const trace::Span span{trace::Kind::optimizer, "update", at.name};
       ops::sgd(step, at.master, at.moments.empty() ? Tensor{} : at.moments[0], at.gradient, at.rounded);
     });

@@ -22,6 +22,7 @@ inline Plan measure(const Job& job, std::size_t steps, Communicator& world, cons
   Plan measured{.ranks = world.size(), .steps = steps, .memories = {}, .traffic = {}};
   for (std::size_t step = 1; step <= steps; ++step) {
     const TrafficByOp before = world.traffic();
+    const Disk::Traffic moved = memory.disk.traffic();
     run_loop(
         assembly.trainer(), step, 0, world,
         {.batch = [&](std::uint64_t at) { return reader.read(at, world.rank()); },
@@ -29,6 +30,7 @@ inline Plan measure(const Job& job, std::size_t steps, Communicator& world, cons
          .save = {},
          .stop = [] { return false; }});
     measured.traffic = difference(world.traffic(), before);
+    measured.disk = difference(memory.disk.traffic(), moved);
   }
   measured.memories = peaks_of(job, memory);
   return measured;

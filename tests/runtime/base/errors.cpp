@@ -17,7 +17,7 @@ TEST(Errors, NameWhatWasBeingDoneInnermostFirst) {
     EXPECT_STREQ(error.what(), "linear: input has 64 features\n  while gathering blocks.7\n  while training step 1204");
     EXPECT_EQ(error.exit(), Exit::internal);
   }
-  EXPECT_EQ(detail::open_frames(), "\n  while training step 1204");
+  EXPECT_EQ(open_frames(), std::vector<std::string>{"training step 1204"});
 }
 
 TEST(Errors, DescriptionsAreMadeOnlyOnFailure) {

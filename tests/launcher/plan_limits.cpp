@@ -1,0 +1,37 @@
+// A plan of a trillion parameters on 4,096 ranks, with every stage and tier, is a matter of a moment and of megabytes.
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include "tests/launcher/program.h"
+
+namespace tranche {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class Trillion : public Program {};
+
+TEST_F(Trillion, ParametersOnFourThousandRanksArePlannedInUnderTwoSeconds) {
+  folder.write("job.json", R"({
+    "model": {"model_type": "gpt2", "n_layer": 128, "n_head": 200, "n_embd": 25600, "n_positions": 2048,
+              "vocab_size": 50304},
+    "data": {"train": "nowhere.h5", "sequence_length": 2048},
+    "steps": 10, "train_batch_size": 4096, "train_micro_batch_size_per_gpu": 1, "bf16": {"enabled": true},
+    "optimizer": {"type": "AdamW", "params": {"lr": 1e-4}}, "zero_optimization": {"stage": 3}})");
+  const Result result = run("plan job.json --ranks 4096 --ranks-per-host 8 --device-memory 80GiB");
+  EXPECT_EQ(result.exit, 6) << result.errors;
+  EXPECT_THAT(result.output, AllOf(HasSubstr("gpt2 of 1.01T parameters"), HasSubstr("Stages and tiers on 4096 ranks"),
+                                   HasSubstr("4096 ranks --set activation_checkpointing.enabled=true")));
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  // Of the processor, which it keeps busy: other programs may take turns with it.
+  EXPECT_LT(seconds(usage.ru_utime) + seconds(usage.ru_stime), 2);
+  EXPECT_LT(usage.ru_maxrss, 256 * 1024) << "KiB";
+}
+
+}  // namespace
+}  // namespace tranche
