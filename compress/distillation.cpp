@@ -22,9 +22,8 @@ void DistillationConfig::declare(Section& section) {
                                {{"forward", ops::Divergence::forward}, {"reverse", ops::Divergence::reverse}})
       .about("Kullback and Leibler's, averaged over the teacher's distribution, or over the student's.");
   section
-      .choice<DType>(
-          "precision", precision,
-          {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float16", DType::float16}})
+      .choice<DType>("precision", precision,
+                     {{"float32", DType::float32}, {"bfloat16", DType::bfloat16}, {"float16", DType::float16}})
       .about("In which the teacher computes, and is kept.");
   section.choice<Tier>("offload", parameters, {{"none", Tier::device}, {"cpu", Tier::host}})
       .may_change()
@@ -33,10 +32,12 @@ void DistillationConfig::declare(Section& section) {
 
 void LayerReduction::declare(Section& section) {
   section.key("enabled", enabled)
-      .about("Whether a new run begins with some of the blocks of a trained model: `distillation.teacher`, or "
-             "`checkpoint.start_from` without one. Everything else (embedding, head) is copied too.");
+      .about(
+          "Whether a new run begins with some of the blocks of a trained model: `distillation.teacher`, or "
+          "`checkpoint.start_from` without one. Everything else (embedding, head) is copied too.");
   section.key("keep_number_layer", layers).about("Blocks of the student; its model must have as many.");
-  section.key("teacher_layer", from_).about("The teacher's block for each of the student's, counted from 0: `[1, 3, 5]`.");
+  section.key("teacher_layer", from_)
+      .about("The teacher's block for each of the student's, counted from 0: `[1, 3, 5]`.");
   section.no_effect("module_name_prefix", nullptr, "blocks are known by their names");
   section.no_effect("other_module_name", nullptr, "everything but blocks is always copied");
 }

@@ -33,8 +33,8 @@ struct DistillationConfig {
 // A student that begins with some of a trained model's blocks: DeepSpeed's "layer_reduction".
 struct LayerReduction {
   bool enabled = false;
-  std::size_t layers = 0;               // "keep_number_layer"
-  std::vector<std::size_t> from{};      // "teacher_layer": block i begins as this one of the teacher
+  std::size_t layers = 0;           // "keep_number_layer"
+  std::vector<std::size_t> from{};  // "teacher_layer": block i begins as this one of the teacher
 
   void declare(Section& layer_reduction);
   // layers_of_model: that the student has. Throws Exit::job_file for what cannot be.

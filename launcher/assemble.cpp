@@ -2,8 +2,10 @@
 
 #include "amp/config.h"
 #include "launcher/teacher.h"
+#include "offload/disk_activations.h"
 #include "offload/disk_placement.h"
 #include "offload/disk_slices.h"
+#include "offload/host_activations.h"
 #include "offload/host_placement.h"
 #include "offload/host_slices.h"
 #include "partition/canonical_sync.h"
@@ -47,7 +49,10 @@ std::unique_ptr<GradientSync> make_sync(const Job& job, SumPlacement& sums, Comm
   return std::make_unique<CanonicalSync>(job.zero, job.train.reduction_block, sums, world);
 }
 
-std::unique_ptr<ActivationPolicy> make_activations(const Job& job) {
+std::unique_ptr<ActivationPolicy> make_activations(const Job& job, const Memory& memory) {
+  if (job.offload.activations() == Tier::disk)
+    return std::make_unique<DiskActivations>(memory.device, memory.host, memory.disk);
+  if (job.offload.activations() == Tier::host) return std::make_unique<HostActivations>(memory.device, memory.host);
   if (job.train.recompute) return std::make_unique<RecomputeActivations>();
   return std::make_unique<ActivationPolicy>();
 }
@@ -90,7 +95,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
       parameters_(make_store(job, slices_.get(), world, memory.device)),
       placement_(instead.placement ? std::move(instead.placement) : make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
-      activations_(make_activations(job)),
+      activations_(make_activations(job, memory)),
       quantization_(job.compression, job.batch.deal, world),
       seams_{*parameters_, *gradients_, quantization_.weights(), *activations_,
              instead.linears != nullptr ? *instead.linears : quantization_.inputs()} {

@@ -66,11 +66,17 @@ std::vector<std::string> changes(const Job& job, const Choice& choice) {
   change(choice.optimizer != job.offload.optimizer, state + "device", name_in_job(choice.optimizer));
   change(choice.parameters != job.offload.parameters, slices + "device", name_in_job(choice.parameters));
   const bool swaps = choice.optimizer == Tier::disk || choice.parameters == Tier::disk;
-  change(swaps && job.offload.swap_folder().empty(), state + "nvme_path", "PATH");
+  const bool named = job.offload.nvme_path || job.offload.parameter_nvme_path ||
+                     (choice.recompute && job.offload.activation_nvme_path);
+  change(swaps && !named, state + "nvme_path", "PATH");
   change(job.offload.ratio != 1 && (choice.optimizer == Tier::disk || choice.parameters != Tier::device),
          state + "ratio", 1);
   change(choice.recompute != job.train.recompute, "activation_checkpointing.enabled",
          choice.recompute ? "true" : "false");
+  if (!choice.recompute) {  // then there is nothing to spill
+    change(job.offload.activations_to_host, "activation_checkpointing.cpu_checkpointing", "false");
+    change(job.offload.activation_nvme_path.has_value(), "activation_checkpointing.nvme_path", "null");
+  }
   return found;
 }
 
@@ -138,12 +144,23 @@ std::vector<Remedy> find_remedies(const Job& job, std::size_t ranks_on_host) {
   return found;
 }
 
+namespace {
+std::string advice(const Job& job, const Plan& plan, std::size_t ranks_on_host) {
+  std::string text = str(memory_table({&plan, 1}), "\n", choice_table(job, plan_choices(job, ranks_on_host)));
+  if (!plan.fits()) text += str("\n", remedy_lines(find_remedies(job, ranks_on_host), job));
+  return text;
+}
+}  // namespace
+
+std::string memory_advice(const Job& job, std::size_t ranks_on_host) {
+  return str("The plan of this job (tranche plan):\n", advice(job, make_plan(job, ranks_on_host), ranks_on_host));
+}
+
 void refuse_if_too_large(const Job& job, std::size_t ranks_on_host) {
   const Plan plan = make_plan(job, ranks_on_host);
   if (plan.fits()) return;
   fail(Exit::out_of_memory, str("out of memory: the plan of this job does not fit; nothing was started.\n",
-                                memory_table({&plan, 1}), "\n", choice_table(job, plan_choices(job, ranks_on_host)),
-                                "\n", remedy_lines(find_remedies(job, ranks_on_host), job)));
+                                advice(job, plan, ranks_on_host)));
 }
 
 }  // namespace tranche

@@ -43,6 +43,9 @@ struct Remedy {
 // help, a lower number of them with all of that. Empty: nothing of this fits.
 std::vector<Remedy> find_remedies(const Job& job, std::size_t ranks_on_host);
 
+// For a run that met the end of some memory: the plan, and every choice; what would fit, where the job limits anything.
+std::string memory_advice(const Job& job, std::size_t ranks_on_host);
+
 // Throws Exit::out_of_memory with the plan and what would fit, if a memory that it limits does not hold it.
 void refuse_if_too_large(const Job& job, std::size_t ranks_on_host);
 

@@ -94,6 +94,11 @@ void Job::declare() {
                     "resumes from any other.");
   zero.declare(zero_optimization);
   offload.declare(zero_optimization);
+  Section& activations = root_.section(
+      "activation_checkpointing",
+      "Recomputing activations in backward instead of keeping them, and where what is kept lies. Changes no number.");
+  train.declare_activations(activations);
+  offload.declare_activations(activations);
   offload.aio.declare(root_.section("aio", "Reads and writes of the disk, for what is offloaded there."));
   Section& compression_training =
       root_.section("compression_training", "Quantization during training, by DeepSpeed's keys; docs/compression.md.");
@@ -148,7 +153,14 @@ void Job::check_offload() const {
   const auto refuse = [&](bool refused, const std::string& key, const auto&... why) {
     ensure(Exit::job_file, !refused, root_.place_of(key), "\"", key, "\" is ", why...);
   };
+  const std::string inputs = "activation_checkpointing.";
   const bool away = offload.parameters != Tier::device;
+  refuse(offload.activations() != Tier::device && !train.recompute,
+         inputs + (offload.activation_nvme_path ? "nvme_path" : "cpu_checkpointing"),
+         "for what recomputation keeps: set \"", inputs, "enabled\" to true");
+  refuse(offload.activation_nvme_path && *offload.activation_nvme_path != offload.swap_folder(), inputs + "nvme_path",
+         "\"", offload.activation_nvme_path.value_or(""), "\" where \"nvme_path\" of \"zero_optimization\" is \"",
+         offload.swap_folder(), "\": a rank has one swap file, so name one folder");
   refuse(offload.uses_disk() && offload.swap_folder().empty(),
          (offload.optimizer == Tier::disk ? state : slices) + "device",
          "\"nvme\": \"nvme_path\" beside it must name a folder on the disk");

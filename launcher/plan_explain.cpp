@@ -69,6 +69,7 @@ class Explanation {
       case Category::gradients: return tier == Tier::device ? gradients() : sums();
       case Category::optimizer: return state(tier);
       case Category::activations:
+        if (tier != Tier::device) return {"each unit's input, of one micro-batch; counted"};
         return {job_.train.recompute
                     ? "each unit's input, and what one unit's forward keeps, of one micro-batch; counted"
                     : "what forward keeps for backward, of one micro-batch; counted"};
@@ -134,6 +135,8 @@ class Explanation {
     if (job_.offload.optimizer == Tier::disk) text = "masters and moments, read and written once";
     if (job_.offload.parameters == Tier::disk)
       text += str(text.empty() ? "" : "; ", "slices, written once and read for each gather");
+    if (job_.offload.activations() == Tier::disk)
+      text += str(text.empty() ? "" : "; ", "each unit's input, written and read once for each micro-batch");
     return {text};
   }
 

@@ -19,15 +19,15 @@ std::unique_ptr<Job> teacher_job(const Job& student) {
          "\"distillation.offload\" is \"cpu\" for slices of the teacher: \"zero_optimization.stage\" must be 3, found ",
          student.zero.stage);
   const std::string zero = "zero_optimization.", device = offloaded ? "cpu" : "none";
-  auto job = std::make_unique<Job>(stored_job(
-      checkpoint::read_manifest(folder).state.job, folder.string(),
-      {str("train_batch_size=", student.batch.samples()),
-       str("train_micro_batch_size_per_gpu=", student.batch.micro_batch_size), "reduction_block=1",
-       str("data.sequence_length=", student.data.sequence_length), str(zero, "stage=", student.zero.stage),
-       str(zero, "offload_optimizer={\"device\": \"", device, "\"}"),
-       str(zero, "offload_param={\"device\": \"", device, "\"}"),
-       "fp16.enabled=" + text_of(distillation.precision == DType::float16),
-       "bf16.enabled=" + text_of(distillation.precision == DType::bfloat16)}));
+  auto job = std::make_unique<Job>(
+      stored_job(checkpoint::read_manifest(folder).state.job, folder.string(),
+                 {str("train_batch_size=", student.batch.samples()),
+                  str("train_micro_batch_size_per_gpu=", student.batch.micro_batch_size), "reduction_block=1",
+                  str("data.sequence_length=", student.data.sequence_length), str(zero, "stage=", student.zero.stage),
+                  str(zero, "offload_optimizer={\"device\": \"", device, "\"}"),
+                  str(zero, "offload_param={\"device\": \"", device, "\"}"),
+                  "fp16.enabled=" + text_of(distillation.precision == DType::float16),
+                  "bf16.enabled=" + text_of(distillation.precision == DType::bfloat16)}));
   ensure(Exit::job_file, job->model_config.vocabulary == student.model_config.vocabulary, folder.string(),
          " has a vocabulary of ", job->model_config.vocabulary, " tokens, the student's is of ",
          student.model_config.vocabulary, ": a teacher of the same tokens is needed");
@@ -38,8 +38,7 @@ std::unique_ptr<Job> teacher_job(const Job& student) {
 Teacher::Teacher(const Job& student, Communicator& world, const Memory& memory)
     : folder_(checkpoint::resolve(*student.distillation.teacher)),
       job_(teacher_job(student)),
-      replica_(*job_, world, memory,
-               {.placement = std::make_unique<FrozenPlacement>(memory.device)}),
+      replica_(*job_, world, memory, {.placement = std::make_unique<FrozenPlacement>(memory.device)}),
       objective_(student.distillation.terms(), replica_.model(), replica_.seams().parameters) {}
 
 std::string Teacher::load() {

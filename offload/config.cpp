@@ -47,6 +47,15 @@ void OffloadConfig::declare(Section& zero) {
   slices.no_effect("pin_memory", nullptr, "the CPU's copies need no pinned memory");
 }
 
+void OffloadConfig::declare_activations(Section& activations) {
+  activations.key("cpu_checkpointing", activations_to_host)
+      .about("Whether the inputs that are kept lie in host memory until backward comes by. Wants `enabled`.");
+  activations.key("nvme_path", activation_nvme_path)
+      .about(
+          "They lie on disk instead, in the rank's file in this folder; the same one as "
+          "`zero_optimization.offload_optimizer.nvme_path`. Ours. Wants `enabled`.");
+}
+
 void AioConfig::declare(Section& aio) {
   aio.all_may_change();
   aio.key("block_size", block_size)

@@ -26,16 +26,26 @@ struct OffloadConfig {
   double ratio = 1;                       // of the elements that leave the device
   std::size_t sub_group = 1'000'000'000;  // elements in a piece, at most
 
-  std::optional<std::string> nvme_path{}, parameter_nvme_path{};  // one folder, which either key may name
+  bool activations_to_host = false;  // the inputs of units that recompute
+  std::optional<std::string> nvme_path{}, parameter_nvme_path{}, activation_nvme_path{};  // one folder
   AioConfig aio;
 
   // The keys in "zero_optimization".
   void declare(Section& zero);
+  // Those in "activation_checkpointing" that say where activations lie.
+  void declare_activations(Section& activations);
 
-  bool uses_host() const { return optimizer != Tier::device; }
-  bool uses_disk() const { return optimizer == Tier::disk || parameters == Tier::disk; }
-  // Of the swap file; "" if neither key names one.
-  std::string swap_folder() const { return nvme_path.value_or(parameter_nvme_path.value_or("")); }
+  // Where units' inputs lie between forward and backward.
+  Tier activations() const {
+    if (activation_nvme_path) return Tier::disk;
+    return activations_to_host ? Tier::host : Tier::device;
+  }
+  bool uses_host() const { return optimizer != Tier::device || activations() != Tier::device; }
+  bool uses_disk() const { return optimizer == Tier::disk || parameters == Tier::disk || activations() == Tier::disk; }
+  // Of the swap file; "" if no key names one.
+  std::string swap_folder() const {
+    return nvme_path.value_or(parameter_nvme_path.value_or(activation_nvme_path.value_or("")));
+  }
 };
 
 }  // namespace tranche

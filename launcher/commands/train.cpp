@@ -107,17 +107,9 @@ class Teller {
   std::map<std::string_view, std::size_t> told_;
 };
 
-Exit train(const Options& options, Session& session) {
-  Start start;
-  together(session.control(), "job", [&] { read_start(options, session.rank(), session.ranks(), start); });
+// From the first memory that is taken to the last checkpoint.
+Exit run_job(const Options& options, Session& session, const Start& start) {
   const Job& job = *start.job;
-  check_same_job(job, session.control());
-  for (const std::string& line : job.without_effect()) log::info(line);
-  together(session.control(), "plan", [&] {
-    const bool limited = job.device.memory != 0 || (job.uses_host() && job.device.host_memory != 0);
-    if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
-  });
-
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
@@ -167,6 +159,25 @@ Exit train(const Options& options, Session& session) {
   if (end == LoopEnd::finished) return Exit::success;
   log::info(str("stopped after step ", trainer.steps(), ", which is saved: go on with --resume"));
   return Exit::stopped;
+}
+
+Exit train(const Options& options, Session& session) {
+  Start start;
+  together(session.control(), "job", [&] { read_start(options, session.rank(), session.ranks(), start); });
+  const Job& job = *start.job;
+  check_same_job(job, session.control());
+  for (const std::string& line : job.without_effect()) log::info(line);
+  together(session.control(), "plan", [&] {
+    const bool limited = job.device.memory != 0 || (job.uses_host() && job.device.host_memory != 0);
+    if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
+  });
+  try {
+    return run_job(options, session, start);
+  } catch (const Error& error) {
+    if (error.exit() != Exit::out_of_memory) throw;
+    // The plan knows only what the job limits; the machine's own memory may have ended as well.
+    throw Error(error.exit(), str(error.what(), "\n", memory_advice(job, session.ranks_on_host())));
+  }
 }
 
 Exit run(const Options& options) {

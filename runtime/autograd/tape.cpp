@@ -80,16 +80,21 @@ void Tape::backward(const Tensor& output, const Tensor& gradient) {
 }
 
 Tensor recomputed(const Tensor& x, Forward forward) {
+  return recomputed(x, std::move(forward), [](const Tensor& given) { return [given] { return given; }; });
+}
+
+Tensor recomputed(const Tensor& x, Forward forward, const std::function<Kept(const Tensor&)>& keep) {
   Tape* tape = Tape::current();
   const Recording pause{nullptr};
+  const Kept kept = tape != nullptr ? keep(x) : Kept{};
   Tensor y = forward(x.detached());
   if (tape == nullptr) return y;
   y.set_variable(std::make_shared<Variable>());
-  tape->record([x, forward = std::move(forward), result = y.variable()] {
+  tape->record([kept, variable = x.variable(), forward = std::move(forward), result = y.variable()] {
     const Tensor gradient = result->take();
     if (!gradient) return;
-    Tensor start = x.detached();
-    if (x.variable()) start.set_variable(std::make_shared<Variable>());
+    Tensor start = kept().detached();
+    if (variable) start.set_variable(std::make_shared<Variable>());
     Tape again;
     Tensor y_again;
     {
@@ -98,8 +103,8 @@ Tensor recomputed(const Tensor& x, Forward forward) {
     }
     again.backward(y_again, gradient);
     y_again = {};
-    if (x.variable())
-      if (const Tensor dx = start.variable()->take()) x.variable()->add(dx);
+    if (variable)
+      if (const Tensor dx = start.variable()->take()) variable->add(dx);
   });
   return y;
 }

@@ -74,4 +74,9 @@ using Forward = std::function<Tensor(const Tensor&)>;
 // backward comes by. forward must be a pure function of x and of parameters: then running it again gives the same bits.
 Tensor recomputed(const Tensor& x, Forward forward);
 
+// The same where x may go meanwhile: `keep` is given it before forward runs, and the result gives it back in backward,
+// once. Neither is called when nothing is recorded.
+using Kept = std::function<Tensor()>;
+Tensor recomputed(const Tensor& x, Forward forward, const std::function<Kept(const Tensor&)>& keep);
+
 }  // namespace tranche

@@ -10,8 +10,8 @@ namespace tranche::ops {
 enum class Divergence : std::uint8_t { forward, reverse };
 
 struct DistillationTerms {
-  float alpha = 0.5f;       // the divergence's part of the loss, 0 .. 1; the rest is cross-entropy
-  float temperature = 1;    // above 0: both distributions are softmax(logits / temperature)
+  float alpha = 0.5f;     // the divergence's part of the loss, 0 .. 1; the rest is cross-entropy
+  float temperature = 1;  // above 0: both distributions are softmax(logits / temperature)
   Divergence divergence = Divergence::forward;
 };
 

@@ -6,8 +6,8 @@
 
 namespace tranche {
 
-// What is given back is rounded to the working copy, wherever that lies: this is for loading, one unit at a time, and not
-// for saving, because what is borrowed are zeros.
+// What is given back is rounded to the working copy, wherever that lies: this is for loading, one unit at a time, and
+// not for saving, because what is borrowed are zeros.
 class FrozenPlacement : public OptimizerPlacement {
  public:
   explicit FrozenPlacement(Device& device) : device_(device), copies_(device.copy_stream()) {}

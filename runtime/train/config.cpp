@@ -44,14 +44,13 @@ void TrainConfig::declare(Section& job) {
       .at_least(1)
       .may_change()
       .about("Steps between lines on a standard error that is no terminal.");
+}
 
-  Section& activations = job.section("activation_checkpointing",
-                                     "Recomputing activations in backward instead of keeping them. Changes no number.");
+void TrainConfig::declare_activations(Section& activations) {
   activations.all_may_change();
   activations.key("enabled", recompute)
       .about("Whether each unit keeps only its input. DeepSpeed leaves this to the model's code, so this key is ours.");
   activations.not_yet("partition_activations", false, "activations divided among ranks");
-  activations.not_yet("cpu_checkpointing", false, "activations in host memory");
   activations.no_effect("contiguous_memory_optimization", false, "memory is kept from step to step already");
   activations.no_effect("number_checkpoints", nullptr, "each unit of the model is one checkpoint");
   activations.no_effect("synchronize_checkpoint_boundary", false, "there is nothing to wait for");

@@ -23,6 +23,8 @@ struct TrainConfig {
 
   // The keys in the job itself.
   void declare(Section& job);
+  // The keys in "activation_checkpointing".
+  void declare_activations(Section& activations);
 };
 
 // How a step's samples are divided. Micro-batches are what the numbers depend on; ranks only take turns at them.

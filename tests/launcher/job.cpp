@@ -191,14 +191,26 @@ TEST_F(Jobs, OffloadThatCannotBeIsRefused) {
   EXPECT_EQ(refusal({stage3, optimizer + "device=nvme", slices + "device=nvme", slices + "nvme_path=/b"}), "accepted");
 }
 
+TEST_F(Jobs, ActivationsLieElsewhereOnlyWithRecomputation) {
+  const std::string section = "activation_checkpointing.", enabled = section + "enabled=true";
+  EXPECT_THAT(refusal({section + "cpu_checkpointing=true"}),
+              HasSubstr("set \"activation_checkpointing.enabled\" to true"));
+  EXPECT_THAT(refusal({section + "nvme_path=/a"}), HasSubstr("set \"activation_checkpointing.enabled\" to true"));
+  EXPECT_THAT(refusal({enabled, section + "nvme_path=/a", "zero_optimization.offload_optimizer.device=nvme",
+                       "zero_optimization.offload_optimizer.nvme_path=/b"}),
+              HasSubstr("a rank has one swap file, so name one folder"));
+  EXPECT_EQ(refusal({enabled, section + "cpu_checkpointing=true"}), "accepted");
+  EXPECT_EQ(refusal({enabled, section + "nvme_path=/a"}), "accepted");
+}
+
 TEST_F(Jobs, WhatIsNotHereYetIsRefusedWhenItIsSwitchedOnAndOnlyThen) {
   for (const char* on :
        {"zero_optimization.zero_quantized_weights=true", "zero_optimization.zero_hpz_partition_size=8",
         "elasticity.enabled=true", "compression_training.sparse_pruning.shared_parameters.enabled=true",
         "compression_training.row_pruning.shared_parameters.enabled=true",
-        "activation_checkpointing.cpu_checkpointing=true", "tensorboard.enabled=true", "flops_profiler.enabled=true",
-        "comms_logger.enabled=true", "amp.enabled=true", "sparse_attention={\"mode\": \"fixed\"}",
-        "wall_clock_breakdown=true"})
+        "activation_checkpointing.partition_activations=true", "tensorboard.enabled=true",
+        "flops_profiler.enabled=true", "comms_logger.enabled=true", "amp.enabled=true",
+        "sparse_attention={\"mode\": \"fixed\"}", "wall_clock_breakdown=true"})
     EXPECT_THAT(refusal({on}), HasSubstr("not supported yet")) << on;
   for (const char* off :
        {"zero_optimization.offload_optimizer.device=none", "zero_optimization.offload_param.device=none",

@@ -95,6 +95,8 @@ TEST_P(PlanOfAJob, IsWhatItsRunMeasures) {
   std::vector<std::string> changes = changes_of(c);
   const std::string offload = "zero_optimization.offload_optimizer.";
   if (c.offload != Tier::device) changes.push_back(offload + (c.offload == Tier::disk ? "device=nvme" : "device=cpu"));
+  for (std::string& each : changes)
+    if (each.ends_with("nvme_path=swap")) each = str(each.substr(0, each.size() - 4), (run.folder() / "swap").string());
   if (c.offload == Tier::disk) changes.push_back(str(offload, "nvme_path=", (run.folder() / "swap").string()));
   Job job{read_job(file, changes)};
   job.settle(c.ranks);
@@ -137,6 +139,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{llama, bfloat16, 2, 3, false, {"model.tie_word_embeddings=false"}},
                       Case{gpt2, bfloat16, 1, 0, false, {"zero_optimization.offload_optimizer.ratio=0.5"}, Tier::host},
                       Case{gpt2, bfloat16, 2, 2, false, {"checkpoint.asynchronous=true"}},
+                      Case{gpt2, bfloat16, 2, 2, true, {"activation_checkpointing.cpu_checkpointing=true"}},
+                      Case{llama, float32, 2, 3, true, {"activation_checkpointing.nvme_path=swap"}},
+                      Case{gpt2, bfloat16, 2, 3, true, {"activation_checkpointing.cpu_checkpointing=true"}, Tier::disk},
                       Case{llama, bfloat16, 2, 3, false, {"checkpoint.asynchronous=true"}, Tier::disk},
                       Case{gpt2, float32, 2, 0, false, {"optimizer.type=SGD", "optimizer.params={\"lr\": 0.01}"}}),
     [](const auto& param) { return name_of(param.param); });

@@ -28,14 +28,14 @@ void forward(Device& device, const DistillationForward& a) {
       using T = decltype(teacher_type);
       const T* teacher = a.teacher.as<const T>();
       over_rows(device, a.rows, a.classes, [&](std::size_t row) {
-        const DistilledRow its =
-            functors::distilled_row(Block{}, a.classes, student + row * a.classes, teacher + row * a.classes,
-                                    a.terms.temperature, reverse);
+        const DistilledRow its = functors::distilled_row(Block{}, a.classes, student + row * a.classes,
+                                                         teacher + row * a.classes, a.terms.temperature, reverse);
         float* const into = a.statistics + 4 * row;
         into[0] = its.log_sum, into[1] = its.student_log_sum, into[2] = its.teacher_log_sum, into[3] = its.divergence;
       });
     });
-    const double alpha = double{a.terms.alpha}, soft = alpha * double{a.terms.temperature} * double{a.terms.temperature};
+    const double alpha = double{a.terms.alpha},
+                 soft = alpha * double{a.terms.temperature} * double{a.terms.temperature};
     double sum = 0;
     for (std::size_t row = 0; row < a.rows; ++row) {
       if (a.targets[row] == a.ignored) continue;

@@ -40,9 +40,9 @@ TRANCHE_FUNCTOR DistilledRow distilled_row(const Block& block, std::size_t class
 // dlogits = hard (softmax(student) - onehot(target)) + soft G, where soft is alpha temperature dloss / rows, and G is
 // q - p (forward) or q (log(q / p) - divergence) (reverse).
 template <bool adds, class Block, class S, class T>
-TRANCHE_FUNCTOR void distilled_gradient_row(const Block& block, std::size_t classes, const S* student,
-                                            const T* teacher, std::size_t target, const DistilledRow& row,
-                                            float temperature, bool reverse, float hard, float soft, S* dlogits) {
+TRANCHE_FUNCTOR void distilled_gradient_row(const Block& block, std::size_t classes, const S* student, const T* teacher,
+                                            std::size_t target, const DistilledRow& row, float temperature,
+                                            bool reverse, float hard, float soft, S* dlogits) {
   const float factor = 1 / temperature;
   block.each(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
     const float logit = to_float(student[i]);

@@ -67,13 +67,15 @@ TEST_P(Distillations, AreTheirDefinitionAndItsSlope) {
     distillation(student, teacher, target_tensor, terms, loss, statistics);
     const Values s = read(student), t = read(teacher);
     EXPECT_NEAR(read(loss, 0), reference(s, t, targets, classes, terms), 2e-6);
-    const Tensor dloss = tensor_of(device, {1}, DType::float32, {0.5}), d = blank(device, {rows, classes}, DType::float32);
+    const Tensor dloss = tensor_of(device, {1}, DType::float32, {0.5}),
+                 d = blank(device, {rows, classes}, DType::float32);
     distillation_gradient(dloss, student, teacher, target_tensor, terms, statistics, {d, false});
     constexpr double step = 1e-5;
     for (std::size_t i = 0; i < s.size(); ++i) {
       Values up = s, down = s;
       up[i] += step, down[i] -= step;
-      const double slope = (reference(up, t, targets, classes, terms) - reference(down, t, targets, classes, terms)) / (2 * step);
+      const double slope =
+          (reference(up, t, targets, classes, terms) - reference(down, t, targets, classes, terms)) / (2 * step);
       EXPECT_NEAR(read(d, i), 0.5 * slope, 1e-6) << i;
     }
     // In place, and added.
