@@ -30,13 +30,14 @@ test:
 	cmake --build --preset release --parallel $(JOBS)
 	ctest --preset release --parallel $(JOBS) --label-exclude $(FAST)
 
-# What kernels and collectives reach of this machine's ceilings, measured beside them. docs/performance.md has the
+# What kernels, offload and collectives reach of this machine's ceilings, measured beside them. docs/performance.md has the
 # commands that take longer.
 bench:
 	$(deps) build bench
 	cmake --preset release
-	cmake --build --preset release --parallel $(JOBS) --target tranche ceilings kernels bench_collectives
+	cmake --build --preset release --parallel $(JOBS) --target tranche ceilings kernels bench_collectives bench_offload
 	@build/release/tests/bench/kernels
+	@build/release/tests/bench/bench_offload
 	@$(mpirun) -np 2 build/release/tests/bench/bench_collectives
 
 # Bytes on each rank at every stage: derived, planned, measured.

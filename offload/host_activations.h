@@ -1,5 +1,5 @@
-// What recomputation keeps, in host memory (DeepSpeed's "cpu_checkpointing"): each unit's input leaves the device beside
-// the unit's forward, and comes back beside the backward of the unit behind it.
+// What recomputation keeps, in host memory (DeepSpeed's "cpu_checkpointing"): each unit's input leaves the device
+// beside the unit's forward, and comes back beside the backward of the unit behind it.
 #pragma once
 
 #include <memory>

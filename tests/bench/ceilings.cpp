@@ -51,6 +51,10 @@ template <class Part> void in_parts(int threads, std::int64_t size, const Part& 
   for (std::int64_t i = 0; i < size; ++i) a[i] += b[i];
 }
 
+[[TRANCHE_WIDEST]] void triad(float* a, const float* b, const float* c, std::int64_t size) {
+  for (std::int64_t i = 0; i < size; ++i) a[i] = b[i] + 3 * c[i];
+}
+
 // One product of the sizes that GPT-2 124M has, with the weight laid out as oneDNN likes it best.
 double product_rate(DType dtype, std::int64_t rows, std::int64_t in, std::int64_t out) {
   using dnnl::memory;
@@ -125,6 +129,15 @@ double add_rate(std::span<float> a, std::span<const float> b, int threads) {
   const double seconds = seconds_of([&] {
     in_parts(threads, static_cast<std::int64_t>(a.size()),
              [&](std::int64_t first, std::int64_t size) { add(a.data() + first, b.data() + first, size); });
+  });
+  return 3 * static_cast<double>(a.size_bytes()) / seconds;
+}
+
+double triad_rate(std::span<float> a, std::span<const float> b, std::span<const float> c, int threads) {
+  const double seconds = seconds_of([&] {
+    in_parts(threads, static_cast<std::int64_t>(a.size()), [&](std::int64_t first, std::int64_t size) {
+      triad(a.data() + first, b.data() + first, c.data() + first, size);
+    });
   });
   return 3 * static_cast<double>(a.size_bytes()) / seconds;
 }

@@ -20,6 +20,8 @@ double add_rate(int threads);
 // next on some machines, so a kernel that streams is compared with what its own operands allow. add: a becomes a + b.
 double read_rate(std::span<const float> values, int threads);
 double add_rate(std::span<float> a, std::span<const float> b, int threads);
+// STREAM's triad, a = b + 3 c, over memory that is there; counts what is read and what is written.
+double triad_rate(std::span<float> a, std::span<const float> b, std::span<const float> c, int threads);
 
 // Operations a second of oneDNN's best product, float32 or bfloat16; 0 where it has none.
 double gemm_rate(DType dtype, int threads);

@@ -30,7 +30,8 @@ TEST(ActivationsElsewhere, GiveTheBitsOfActivationsThatAreKept) {
   for (const Numbers numbers : {Numbers::float32, Numbers::bfloat16}) {
     SmallRun run;
     const std::string expected = run.digest_after(4, job_of(numbers, {}), {});
-    for (const Arrangement& arrangement : {Arrangement{}, {.ranks = 2, .stage = 2, .threads = 2}, {.ranks = 4, .stage = 3}}) {
+    for (const Arrangement& arrangement :
+         {Arrangement{}, {.ranks = 2, .stage = 2, .threads = 2}, {.ranks = 4, .stage = 3}}) {
       EXPECT_EQ(run.digest_after(4, job_of(numbers, to_host()), arrangement), expected) << name_of(arrangement);
       EXPECT_EQ(run.digest_after(4, job_of(numbers, to_disk(run)), arrangement), expected) << name_of(arrangement);
     }
