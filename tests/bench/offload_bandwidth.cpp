@@ -52,9 +52,7 @@ void host_updates() {
   constexpr std::size_t size = std::size_t{32} << 20;
   const auto threads = static_cast<int>(std::thread::hardware_concurrency());
   CpuDevice host{static_cast<std::size_t>(threads), Device::unlimited, Sharing::nothing, Tier::host};
-  const auto array = [&](DType dtype) {
-    return Tensor::zeros(host, "array", Category::optimizer, {1, size}, dtype);
-  };
+  const auto array = [&](DType dtype) { return Tensor::zeros(host, "array", Category::optimizer, {1, size}, dtype); };
   const Tensor weights = array(DType::float32), mean = array(DType::float32), square = array(DType::float32),
                gradient = array(DType::float32), rounded = array(DType::bfloat16);
   ops::fill_normal(gradient, RandomKey{1, Purpose::initialise}, 0, 0, 1);
