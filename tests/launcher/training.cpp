@@ -155,18 +155,6 @@ TEST_F(Training, TooLittleDeviceMemoryIsToldWithThePlan) {
   EXPECT_EQ(run("train job.json --set device.memory=10MiB").exit, 0);
 }
 
-TEST_F(Training, MemoryThatTheMachineDoesNotHaveIsToldWithTheLedgerAndThePlan) {
-  // 68 million parameters: 1.1 GB of state, where a process may have 900 MB of addresses.
-  const Result result = shell("ulimit -v 900000; '" TRANCHE_PROGRAM
-                              "' train job.json --set model.n_embd=2048 "
-                              "--set model.n_head=8 --set device.threads=1");
-  EXPECT_EQ(result.exit, 6) << result.errors;
-  EXPECT_THAT(result.errors, AllOf(HasSubstr("error: out of memory: the machine has no "), HasSubstr("memory ledger:"),
-                                   HasSubstr("largest owners:"), HasSubstr("The plan of this job"),
-                                   HasSubstr("Stages and tiers on 1 rank")));
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "runs/job/step-000001"));
-}
-
 TEST_F(Training, RanksThatWereStartedWithDifferentJobsAreTold) {
   const Result result =
       shell(two_ranks + tranche + "train job.json : -np 1 " + tranche + "train job.json --set seed=2");
