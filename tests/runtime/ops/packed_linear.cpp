@@ -106,15 +106,16 @@ TEST(PackedLinear, WithAKnownScaleClampsToItsLevels) {
   packed_linear(x, scale, 100, w.packed, {}, y);
   for (std::size_t r = 0; r < 5; ++r)
     for (std::size_t o = 0; o < 20; ++o) {
+      if (r == 1) {
+        EXPECT_TRUE(std::isnan(read(y, r * 20 + o)));
+        continue;
+      }
       std::int64_t sum = 0;
       for (std::size_t k = 0; k < 75; ++k)
         sum += static_cast<std::int64_t>(
                    std::clamp(std::nearbyint(x.span<float>()[r * 75 + k] / scale), -100.0f, 155.0f)) *
                w.value(o, k);
-      if (r == 1)
-        EXPECT_TRUE(std::isnan(read(y, r * 20 + o)));
-      else
-        EXPECT_EQ(y.span<float>()[r * 20 + o], static_cast<float>(sum) * w.scale(o, 0) * scale);
+      EXPECT_EQ(y.span<float>()[r * 20 + o], static_cast<float>(sum) * w.scale(o, 0) * scale);
     }
   EXPECT_THROW(packed_linear(x, 0, 100, w.packed, {}, y), Error);
   EXPECT_THROW(packed_linear(x, 1, 256, w.packed, {}, y), Error);
