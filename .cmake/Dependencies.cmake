@@ -15,4 +15,5 @@ pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)              # data
 pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)   # data
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)            # offload
 find_package(CLI11 REQUIRED)                              # launcher
+find_package(Boost 1.74 REQUIRED)                         # launcher: Asio
 find_package(GTest REQUIRED)                              # tests

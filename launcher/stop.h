@@ -1,5 +1,5 @@
-// SIGTERM (clusters send it before they pre-empt) and SIGINT: finish the step, write a checkpoint, exit with
-// Exit::stopped.
+// SIGTERM (clusters send it before they pre-empt), SIGINT, and SIGUSR1 (which mpirun and srun pass on to every rank
+// without ending the job themselves): finish the step, write a checkpoint, exit with Exit::stopped.
 #pragma once
 
 namespace tranche {

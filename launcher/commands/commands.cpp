@@ -13,10 +13,13 @@ void JobOptions::add(CLI::App& command) {
 
 void add_commands(CLI::App& app, Chosen& chosen) {
   app.description("Tranche trains models that do not fit on one rank.");
-  app.footer("Under MPI: mpirun -np 4 tranche train job.json. Exit codes are listed in docs/errors.md.");
+  app.footer(
+      "Under MPI: tranche launch -n 4 job.json, or mpirun -np 4 tranche train job.json. Exit codes are listed in "
+      "docs/errors.md.");
   app.require_subcommand(1);
   add_tokenize(app, chosen);
   add_train(app, chosen);
+  add_launch(app, chosen);
   add_evaluate(app, chosen);
   add_generate(app, chosen);
   add_plan(app, chosen);

@@ -18,6 +18,7 @@ using Chosen = std::function<Exit()>;  // empty: no command was given
 
 void add_tokenize(CLI::App& app, Chosen& chosen);
 void add_train(CLI::App& app, Chosen& chosen);
+void add_launch(CLI::App& app, Chosen& chosen);
 void add_evaluate(CLI::App& app, Chosen& chosen);
 void add_generate(CLI::App& app, Chosen& chosen);
 void add_plan(CLI::App& app, Chosen& chosen);

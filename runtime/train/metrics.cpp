@@ -1,7 +1,9 @@
 #include "runtime/train/metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "runtime/base/json.h"
@@ -63,6 +65,20 @@ std::string json_line(const StepMetrics& metrics) {
   line["peak_bytes"] = by_name(metrics.peak_bytes);
   line["communicated_bytes"] = by_name(metrics.communicated_bytes);
   return line.dump();
+}
+
+std::uint64_t last_step(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return 0;
+  constexpr std::uint64_t longest_lines = 1 << 16;  // bytes; a line has some hundreds
+  const File file = File::open(path);
+  const std::uint64_t size = file.size(), begin = size - std::min(size, longest_lines);
+  std::string text(size - begin, '\0');
+  file.read(begin, std::as_writable_bytes(std::span{text}));
+  for (std::size_t end = text.rfind('\n'); end != text.npos && end != 0; end = text.rfind('\n', end - 1)) {
+    const std::size_t before = text.rfind('\n', end - 1), first = before == text.npos ? 0 : before + 1;
+    if (const auto step = step_of(std::string_view{text}.substr(first, end - first))) return *step;
+  }
+  return 0;
 }
 
 void MetricsFile::add(const StepMetrics& metrics) {

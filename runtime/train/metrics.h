@@ -33,6 +33,10 @@ struct StepMetrics {
 // The line, without a line break.
 std::string json_line(const StepMetrics& metrics);
 
+// The step of a file's last whole line: what a run has come to, also one that is under way. 0 if it has none, or is not
+// there.
+std::uint64_t last_step(const std::filesystem::path& file);
+
 // Rank 0's, from one thread. Throws Exit::storage when the disk refuses.
 class MetricsFile {
  public:

@@ -60,6 +60,7 @@ constexpr Owned third_party[]{
     {"gtest/", "tests/"},
     {"gmock/", "tests/"},
     {"boost/context", "tests/cuda_emulation/"},
+    {"boost/", "launcher/"},
 };
 
 struct Include {

@@ -1,0 +1,94 @@
+// tranche launch: the ranks of a job, kept running until it is done.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "launcher/commands/commands.h"
+#include "launcher/job.h"
+#include "launcher/supervisor/hosts.h"
+#include "launcher/supervisor/supervisor.h"
+#include "runtime/checkpoint/directory.h"
+#include "runtime/checkpoint/manifest.h"
+
+namespace tranche {
+namespace {
+
+struct Options {
+  JobOptions job;
+  std::vector<std::string> changes;  // KEY=VALUE behind the job file
+  std::size_t ranks = 0;             // 0: as many as the hosts have slots
+  std::string hostfile, mpirun;
+  std::size_t restarts = 3;
+  bool resume = false, refill = false, print = false;
+};
+
+// What every start runs. The step's micro-batches stay those of the first, also where the job file leaves them to the
+// number of ranks.
+std::vector<std::string> train_command(const Options& options, const Job& job, bool fixed) {
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "train", options.job.file};
+  const auto set = [&](const std::string& change) { command.insert(command.end(), {"--set", change}); };
+  for (const std::string& change : options.job.overrides) set(change);
+  if (fixed) return command;
+  set(str("train_batch_size=", job.batch.samples()));
+  set(str("train_micro_batch_size_per_gpu=", job.batch.micro_batch_size));
+  set("gradient_accumulation_steps=null");
+  return command;
+}
+
+Exit run(Options options) {
+  options.job.overrides.insert(options.job.overrides.end(), options.changes.begin(), options.changes.end());
+  std::vector<Host> hosts;
+  if (!options.hostfile.empty()) hosts = read_hosts(options.hostfile);
+  Supervised launched;
+  launched.ranks = options.ranks != 0 ? options.ranks : slots_of(hosts);
+  ensure(Exit::usage, launched.ranks != 0, "how many ranks? give -n N, or --hostfile FILE");
+  launched.place = find_place(options.mpirun, std::move(hosts));
+
+  Job job{read_job(options.job.file, options.job.overrides)};
+  const bool fixed = job.train.train_batch_size && job.train.micro_batch_size && !job.train.accumulation;
+  const checkpoint::Newest newest = checkpoint::find_newest_complete(job.directory());
+  if (options.resume && newest.folder)
+    job.resume(launched.ranks, checkpoint::read_manifest(*newest.folder).state.job, newest.folder->string());
+  else
+    job.settle(launched.ranks);
+  launched.command = train_command(options, job, fixed);
+  launched.resume = options.resume;
+  launched.restarts = options.restarts;
+  launched.refill = options.refill;
+  launched.blocks = job.batch.deal.micro_batches / job.batch.deal.block;
+  launched.directory = job.directory();
+  if (!options.print) return supervise(launched);
+  std::cout << shell_line(line_of(launched, launched.ranks, launched.resume)) << "\n";
+  return Exit::success;
+}
+
+}  // namespace
+
+void add_launch(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("launch", "Start a job's ranks with mpirun or srun, and start them again when ranks are lost");
+  options->job.add(*command);
+  command->add_option("changes", options->changes, "override keys of the job file, as --set does")
+      ->type_name("KEY=VALUE");
+  command->add_option("-n,--ranks", options->ranks, "ranks to start; all slots of --hostfile, unless given")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
+  command
+      ->add_option("--hostfile", options->hostfile, "hosts to run on, a line \"NAME slots=N\" for each; else this one")
+      ->type_name("FILE");
+  command->add_option("--mpirun", options->mpirun, "start ranks with this mpirun, inside a Slurm allocation too")
+      ->type_name("PATH");
+  command
+      ->add_option("--max-restarts", options->restarts, "give up after so many restarts in a row that come no further")
+      ->check(CLI::Range(0, 1 << 20))
+      ->type_name("R")
+      ->capture_default_str();
+  command->add_flag("--refill", options->refill,
+                    "a lost rank's place can be taken again: restart as many ranks, not fewer");
+  command->add_flag("--resume", options->resume, "go on from the newest complete checkpoint at the first start too");
+  command->add_flag("--print", options->print, "print the command of the first start, to be pasted, and start nothing");
+  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace tranche

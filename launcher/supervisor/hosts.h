@@ -1,0 +1,27 @@
+// The hosts that ranks run on, as an Open MPI hostfile lists them.
+//
+//   # two machines
+//   node-a slots=4
+//   node-b slots=4
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tranche {
+
+struct Host {
+  std::string name;
+  std::size_t slots = 1;  // ranks that it is to run
+  bool operator==(const Host&) const = default;
+};
+
+// In the file's order. A host without "slots=" has one; a host that is named again has so many more. Throws
+// Exit::usage, naming file and line, for anything else a line may say, and for a file without hosts.
+std::vector<Host> read_hosts(const std::filesystem::path& file);
+
+std::size_t slots_of(const std::vector<Host>& hosts);
+
+}  // namespace tranche

@@ -1,0 +1,37 @@
+// Keeps a job's ranks running: starts them with mpirun or srun, hands signals on, and when ranks are lost starts the
+// job again from its newest complete checkpoint, on as many ranks as remain and its micro-batches allow
+// (docs/launch.md).
+//
+// It is no scheduler: where ranks run is up to mpirun or srun.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "launcher/supervisor/start_line.h"
+#include "runtime/base/error.h"
+
+namespace tranche {
+
+struct Supervised {
+  Place place;
+  std::size_t ranks = 1;             // at the first start
+  std::vector<std::string> command;  // what each rank runs
+  bool resume = false;               // at the first start; later ones always go on
+  std::size_t restarts = 3;          // in a row that bring nothing
+  bool refill = false;               // a lost rank's place can be taken again: start as many ranks as before
+  std::size_t blocks = 1;            // numbers of ranks divide this
+  std::filesystem::path directory;   // the run's
+};
+
+// Returns when the job is done, or asked to stop by SIGINT or SIGTERM: the ranks save and stop; a second signal ends
+// them at once. Throws an Error with the exit code that docs/launch.md lists when it gives up. Main thread; one call
+// under way at a time.
+Exit supervise(const Supervised& job);
+
+// The command of one start: `resumes` for all but perhaps the first.
+std::vector<std::string> line_of(const Supervised& job, std::size_t ranks, bool resumes);
+
+}  // namespace tranche

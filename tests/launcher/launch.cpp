@@ -1,0 +1,211 @@
+// `tranche launch` without MPI: the command it starts, when it starts again, and on how many ranks. What stands in for
+// mpirun is a script that notes how it was called and ends as it is told.
+#include <gmock/gmock.h>
+
+#include <csignal>
+
+#include "launcher/supervisor/hosts.h"
+#include "launcher/supervisor/restarts.h"
+#include "launcher/supervisor/start_line.h"
+#include "tests/launcher/program.h"
+
+namespace tranche {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string message(const std::function<void()>& work, Exit exit) {
+  try {
+    work();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit(), exit);
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+TEST(Hosts, AreReadFromAHostfile) {
+  const testing::TemporaryFolder folder;
+  const auto file = folder.write("hosts", "# two machines\nnode-a slots=4\n\nnode-b.local  # one\nnode-a slots=2\n");
+  const std::vector<Host> hosts = read_hosts(file);
+  EXPECT_THAT(hosts, ElementsAre(Host{"node-a", 6}, Host{"node-b.local", 1}));
+  EXPECT_EQ(slots_of(hosts), 7u);
+}
+
+TEST(Hosts, AFileThatIsNoneSaysWhere) {
+  const testing::TemporaryFolder folder;
+  const auto refusal = [&](const std::string& text) {
+    return message([&] { read_hosts(folder.write("hosts", text)); }, Exit::usage);
+  };
+  EXPECT_THAT(refusal("a slots=4\nb slots=four\n"), HasSubstr("hosts:2: expected a host's name and slots=N"));
+  for (const char* bad : {"a slots=0", "a slots=-1", "a slots=99999999999999999999", "a slots=4x", "a max_slots=4"})
+    EXPECT_THAT(refusal(bad), HasSubstr("hosts:1: expected")) << bad;
+  EXPECT_THAT(refusal("a slots=1 more"), HasSubstr("\"more\" behind slots=N"));
+  for (const char* bad : {"--mca", "a,b", "a:3", "^a"})
+    EXPECT_THAT(refusal(bad), HasSubstr("is no host's name")) << bad;
+  EXPECT_THAT(refusal("# nobody\n"), HasSubstr("names no host"));
+  EXPECT_THAT(message([&] { read_hosts(folder.path() / "missing"); }, Exit::usage), HasSubstr("cannot be read"));
+}
+
+TEST(StartLine, HoldsAllThatRanksNeed) {
+  Place place;
+  place.hosts = {{"a", 4}, {"b", 2}};
+  place.passed = {"OMP_NUM_THREADS=3"};
+  const std::string line = shell_line(start_line(place, 6, {"tranche", "train", "job.json"}));
+  EXPECT_THAT(line, AllOf(HasSubstr("mpirun -np 6 --host a:4,b:2 --oversubscribe --bind-to none"),
+                          HasSubstr("--mca mpi_yield_when_idle 1"), HasSubstr("--mca oob_tcp_keepalive_time 2"),
+                          HasSubstr("-x OMP_NUM_THREADS=3 tranche train job.json"), Not(HasSubstr("root"))));
+  place.root = true;
+  EXPECT_THAT(start_line(place, 6, {}), ::testing::Contains("--allow-run-as-root"));
+  const Place slurm{.starter = Starter::srun, .program = "srun", .hosts = {}, .passed = {}, .cores_of_each = 8};
+  EXPECT_EQ(shell_line(start_line(slurm, 2, {"tranche"})),
+            "srun --mpi=pmix --ntasks=2 --kill-on-bad-exit=1 --cpus-per-task=8 tranche");
+}
+
+TEST(StartLine, IsQuotedForAShell) {
+  EXPECT_EQ(shell_line({"a b", "", "it's", "$x", "plain=/x.y"}), R"('a b' '' 'it'\''s' '$x' plain=/x.y)");
+}
+
+TEST(Restarts, GoOnWithTheMostRanksThatDivideTheStep) {
+  EXPECT_EQ(ranks_for(3, 8), 2u);
+  EXPECT_EQ(ranks_for(4, 8), 4u);
+  EXPECT_EQ(ranks_for(7, 12), 6u);
+  EXPECT_EQ(ranks_for(5, 7), 1u);
+  EXPECT_EQ(ranks_for(9, 3), 3u);
+  EXPECT_EQ(ranks_for(0, 8), 1u);
+}
+
+TEST(Restarts, EndWhenTheyBringNothingAndWaitLongerEachTime) {
+  using std::chrono::seconds;
+  Restarts restarts{3, {.saved = 10, .told = 15}};
+  EXPECT_EQ(restarts.next({10, 15}), seconds{1});
+  EXPECT_EQ(restarts.next({10, 12}), seconds{2});  // steps that were lost and done again are no progress
+  EXPECT_EQ(restarts.next({20, 12}), seconds{1});  // a newer checkpoint is
+  EXPECT_EQ(restarts.next({20, 16}), seconds{1});  // and so is a step that nobody came to before
+  EXPECT_EQ(restarts.next({20, 16}), seconds{2});
+  EXPECT_EQ(restarts.next({20, 16}), seconds{4});
+  EXPECT_EQ(restarts.next({20, 16}), std::nullopt);
+  EXPECT_EQ(restarts.in_vain(), 3u);
+  EXPECT_EQ((Restarts{0, {}}.next({5, 5})), std::nullopt);
+  Restarts patient{100, {}};
+  for (int i = 0; i < 50; ++i) patient.next({});
+  EXPECT_EQ(patient.next({}), seconds{60});
+}
+
+TEST(Restarts, DependOnHowTheRanksEnded) {
+  const auto exited = [](int code) { return ending_of(code << 8).end; };
+  EXPECT_EQ(exited(0), End::finished);
+  EXPECT_EQ(exited(75), End::stopped);
+  for (const int code : {1, 2, 3, 4, 5, 6, 7, 8, 10, 127}) EXPECT_EQ(exited(code), End::refused) << code;
+  for (const int code : {9, 134, 137, 139}) EXPECT_EQ(exited(code), End::lost) << code;
+  EXPECT_THAT(ending_of(137 << 8).text, HasSubstr("signal 9 (Killed)"));
+  EXPECT_EQ(ending_of(SIGKILL).end, End::lost);  // mpirun itself
+  EXPECT_EQ(ending_of(SIGKILL).code, 137);
+}
+
+TEST(Restarts, KnowHowFarARunHasCome) {
+  const testing::TemporaryFolder folder;
+  EXPECT_EQ(reached_in(folder.path()).told, 0u);
+  folder.write("metrics.jsonl", "{\"step\": 41, \"loss\": 1}\n{\"step\": 42, \"loss\": 1}\n{\"step\": 43, \"lo");
+  EXPECT_EQ(reached_in(folder.path()).told, 42u);
+  folder.write("metrics.jsonl", "no JSON\n\n");
+  EXPECT_EQ(reached_in(folder.path()).told, 0u);
+  EXPECT_EQ(reached_in(folder.path()).saved, 0u);
+}
+
+class Launch : public Program {
+ protected:
+  void SetUp() override { write_job(); }
+  // Runs with a script in mpirun's place; $call is how often it was called.
+  Result launch(const std::string& arguments, const std::string& script) const {
+    folder.write("mpirun", "#!/bin/sh\necho \"$@\" >> calls\ncall=$(wc -l < calls)\n" + script + "\n");
+    return shell("chmod +x mpirun; '" TRANCHE_PROGRAM "' launch --mpirun ./mpirun " + arguments);
+  }
+  std::vector<std::string> calls() const {
+    std::ifstream stream{folder.path() / "calls"};
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    return lines;
+  }
+};
+
+TEST_F(Launch, PrintsALineThatCanBePasted) {
+  const Result result = run("launch -n 2 --mpirun 'my mpirun' --print job.json steps=7 seed=3 --set steps=5");
+  ASSERT_EQ(result.exit, 0) << result.errors;
+  EXPECT_THAT(result.output, AllOf(HasSubstr("'my mpirun' -np 2 "), HasSubstr(" train job.json --set "),
+                                   HasSubstr("--set steps=7 --set seed=3\n"), Not(HasSubstr("--resume"))));
+  EXPECT_THAT(run("launch -n 2 --resume --print job.json").output, HasSubstr("--resume\n"));
+}
+
+TEST_F(Launch, SaysWhatIsWrongBeforeAnythingIsStarted) {
+  EXPECT_EQ(launch("job.json", "exit 0").exit, 2);
+  EXPECT_EQ(launch("-n 3 job.json", "exit 0").exit, 3);
+  EXPECT_EQ(launch("-n 2 job.json step=3", "exit 0").exit, 3);
+  EXPECT_EQ(launch("--hostfile nowhere job.json", "exit 0").exit, 2);
+  EXPECT_THAT(calls(), ElementsAre());
+  const Result missing = run("launch -n 2 --mpirun ./nowhere job.json");
+  EXPECT_EQ(missing.exit, 2);
+  EXPECT_THAT(missing.errors, HasSubstr("./nowhere cannot be started: No such file"));
+}
+
+TEST_F(Launch, StartsAgainOnFewerRanksAndGoesOn) {
+  const Result result = launch("-n 4 job.json --set train_batch_size=16", "[ $call = 2 ] || exit 137");
+  ASSERT_EQ(result.exit, 0) << result.errors;
+  ASSERT_EQ(calls().size(), 2u);
+  EXPECT_THAT(calls()[0], AllOf(HasSubstr("-np 4 "), Not(HasSubstr("--resume"))));
+  EXPECT_THAT(calls()[1], AllOf(HasSubstr("-np 2 "), HasSubstr("--resume")));  // 3 do not divide 8 micro-batches
+  EXPECT_THAT(result.errors, HasSubstr("a rank was killed by signal 9 (Killed); going on from the start with 2 ranks"));
+}
+
+TEST_F(Launch, RefillsPlacesWhenTold) {
+  ASSERT_EQ(launch("-n 2 --refill job.json", "[ $call = 2 ] || exit 9").exit, 0);
+  EXPECT_THAT(calls()[1], HasSubstr("-np 2 "));
+}
+
+TEST_F(Launch, KeepsTheStepThatTheFirstStartMade) {
+  folder.write("job.json", R"({
+  "model": {"model_type": "gpt2", "n_layer": 1, "n_head": 2, "n_embd": 32, "n_positions": 64, "vocab_size": 256},
+  "data": {"train": "train.h5", "sequence_length": 32}, "steps": 2, "gradient_accumulation_steps": 2,
+  "train_micro_batch_size_per_gpu": 3, "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}}})");
+  ASSERT_EQ(launch("-n 4 job.json", "[ $call = 2 ] || exit 137").exit, 0);
+  for (const std::string& call : calls())
+    EXPECT_THAT(call, HasSubstr("--set train_batch_size=24 --set train_micro_batch_size_per_gpu=3 --set "
+                                "gradient_accumulation_steps=null"));
+}
+
+TEST_F(Launch, DoesNotRepeatWhatWouldFailAgain) {
+  for (const int code : {3, 7, 8, 75}) {
+    std::filesystem::remove(folder.path() / "calls");
+    EXPECT_EQ(launch("-n 2 job.json", str("exit ", code)).exit, code);
+    EXPECT_EQ(calls().size(), 1u) << code;
+  }
+  EXPECT_EQ(launch("-n 2 job.json", "exit 200").exit, 1);
+}
+
+TEST_F(Launch, GivesUpWhenRestartsBringNothing) {
+  const Result result = launch("-n 2 --max-restarts 1 job.json", "kill -9 $$");
+  EXPECT_EQ(result.exit, 9);
+  EXPECT_EQ(calls().size(), 2u);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("was itself killed by signal 9"), HasSubstr("gave up after 1 restart")));
+}
+
+TEST_F(Launch, LeavesNoProcessBehind) {
+  const Result result = launch("-n 2 --max-restarts 0 job.json", "sleep 987654 & echo $! > left; kill -9 $$");
+  EXPECT_EQ(result.exit, 9);
+  EXPECT_NE(shell("kill -0 $(cat left)").exit, 0);
+}
+
+TEST_F(Launch, HandsSignalsOnAndDoesNotStartAgain) {
+  const Result result =
+      launch("-n 2 job.json & pid=$!; until [ -e ready ]; do sleep 0.02; done; kill -INT $pid; wait $pid",
+             "trap 'kill $!; exit 137' USR1; sleep 60 & touch ready; wait");
+  EXPECT_EQ(result.exit, 75) << result.errors;
+  EXPECT_EQ(calls().size(), 1u);
+}
+
+}  // namespace
+}  // namespace tranche
