@@ -1,7 +1,6 @@
 #include "compress/config.h"
 
 #include <algorithm>
-#include <regex>
 
 #include "runtime/base/error.h"
 #include "runtime/nn/unit.h"
@@ -73,59 +72,7 @@ void declare_inputs(Section& section, InputQuantization& inputs, Json& groups) {
       .about(std::string{about_groups} + "The modules are the linears. params: `bits`, 1 to 8.");
 }
 
-std::vector<std::string> read_patterns(const Json& json, const std::string& where) {
-  std::vector<std::string> patterns;
-  ensure(Exit::job_file, json.is_array() && !json.empty(), where, " must be a list of names, found ",
-         json_excerpt(json));
-  for (const Json& each : json) {
-    ensure(Exit::job_file, each.is_string(), where, " must be a list of names, found ", json_excerpt(each));
-    const auto& pattern = patterns.emplace_back(each.get<std::string>());
-    try {
-      if (pattern != "*") const std::regex expression{pattern};
-    } catch (const std::regex_error& error) {
-      fail(Exit::job_file, str(where, ": \"", pattern, "\" is no regular expression: ", error.what()));
-    }
-  }
-  return patterns;
-}
-
-// Calls read(params, group) for each; `read` declares the params of one group.
-template <class Group, class Declare>
-std::vector<Group> read_groups(const Json& json, const std::string& path, const Source& source, Declare declare) {
-  ensure(Exit::job_file, json.is_object() && !json.empty(), source.file, ": \"", path,
-         "\" must hold at least one group, { \"all\": {\"params\": {...}, \"modules\": [\"*\"]} }, found ",
-         json_excerpt(json));
-  std::vector<Group> groups;
-  for (const auto& [name, text] : json.items()) {
-    Group group;
-    Json modules = Json::array({"*"});
-    Section section{path + "." + name};
-    declare(section.section("params", ""), group);
-    section.key("modules", modules);
-    section.no_effect("related_modules", nullptr, "it is for pruning");
-    section.load(text, source);
-    group.modules.patterns =
-        read_patterns(modules, section.place_of("modules") + "\"" + path + "." + name + ".modules\"");
-    groups.push_back(std::move(group));
-  }
-  return groups;
-}
-
-template <class Group> const Group* first_with(const std::vector<Group>& groups, const Parameter& parameter) {
-  for (const Group& group : groups)
-    if (group.modules.contain(parameter)) return &group;
-  return nullptr;
-}
-
 }  // namespace
-
-bool Modules::contain(const Parameter& parameter) const {
-  if (parameter.shape.dimensions() != 2) return false;
-  const std::string name = parameter.name.substr(0, parameter.name.rfind('.'));
-  for (const std::string& pattern : patterns)
-    if (pattern == "*" || std::regex_search(name, std::regex{pattern})) return true;
-  return false;
-}
 
 unsigned WeightGroup::bits_after(std::uint64_t updates) const {
   std::size_t bits = start_bits;
@@ -162,9 +109,7 @@ void CompressConfig::declare(Section& job) {
   declare_weights(job.section("weight_quantization", "Weights on few levels (quantization-aware training)."), weights,
                   weight_groups_);
   declare_inputs(job.section("activation_quantization", "Inputs of linears on few levels."), inputs, input_groups_);
-  pruning_not_yet(job, "sparse_pruning",
-                  {"schedule_offset", "schedule_offset_end", "schedule_offset_stride", "method", "dense_ratio",
-                   "block_pattern", "excluded_modules"});
+  pruning.declare(job.section("sparse_pruning", "Single weights that become zero while the others train."));
   for (const char* name : {"row_pruning", "head_pruning", "channel_pruning"})
     pruning_not_yet(job, name, {"schedule_offset", "method", "num_heads"});
 }
@@ -185,6 +130,7 @@ void CompressConfig::complete(const Source& source) {
            "weight_quantization.shared_parameters.quantization_type\" is \"asymmetric\", but ", group.target_bits,
            " bits (ternary, binary) are symmetric");
   }
+  pruning.complete(source);
   if (inputs.enabled)
     inputs.by_modules = read_groups<InputGroup>(
         input_groups_, path + "activation_quantization" + groups, source,
@@ -192,21 +138,24 @@ void CompressConfig::complete(const Source& source) {
 }
 
 void CompressConfig::check(const std::deque<Unit>& units) const {
-  const auto contained = [&](const Modules& modules) {
-    return std::ranges::any_of(units, [&](const Unit& unit) {
-      return std::ranges::any_of(unit.parameters(), [&](const Parameter* each) { return modules.contain(*each); });
-    });
-  };
-  const auto some = [&](const Modules& modules, const char* technique) {
-    ensure(Exit::job_file, contained(modules), "\"compression_training.", technique,
-           ".different_groups\": no weight of the model is in the modules \"", modules.patterns.front(), "\"",
-           modules.patterns.size() > 1 ? "..." : "", "; names look like ", units.back().parameters().front()->name);
-  };
-  for (const WeightGroup& group : weights.by_modules) some(group.modules, "weight_quantization");
-  for (const InputGroup& group : inputs.by_modules) some(group.modules, "activation_quantization");
+  pruning.check(units);
+  for (const WeightGroup& group : weights.by_modules) group.modules.check_used(units, "weight_quantization");
+  for (const InputGroup& group : inputs.by_modules) group.modules.check_used(units, "activation_quantization");
   for (const Unit& unit : units)
     for (const Parameter* each : unit.parameters())
-      if (weights.group_of(*each) != nullptr) weights.grid_of(*each);
+      if (const WeightGroup* group = weights.group_of(*each)) {
+        weights.grid_of(*each);
+        check_zero(*each, *group);
+      }
+}
+
+// What is pruned must be zero as well where the forward sees it quantized.
+void CompressConfig::check_zero(const Parameter& parameter, const WeightGroup& group) const {
+  const bool kept = weights.symmetry == Symmetry::symmetric && group.target_bits > 1;
+  ensure(Exit::job_file, kept || pruning.group_of(parameter) == nullptr, "\"compression_training\" prunes ",
+         parameter.name, " and quantizes it with levels that need not contain 0 (",
+         group.target_bits > 1 ? "\"quantization_type\": \"asymmetric\"" : "1 bit",
+         "): use symmetric levels of at least 2 bits, or different modules");
 }
 
 std::uint64_t CompressConfig::settled_after() const {
@@ -217,7 +166,8 @@ std::uint64_t CompressConfig::settled_after() const {
       until = weights.offset + (group.period << (group.start_bits - bits));
     updates = std::max(updates, until);
   }
-  return inputs.enabled ? std::max<std::uint64_t>(updates, inputs.offset) : updates;
+  if (inputs.enabled) updates = std::max<std::uint64_t>(updates, inputs.offset);
+  return std::max(updates, pruning.settled_after());
 }
 
 }  // namespace tranche::compress

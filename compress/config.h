@@ -4,26 +4,17 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <string>
 #include <vector>
 
+#include "compress/groups.h"
+#include "compress/pruning_config.h"
 #include "compress/range.h"
 #include "runtime/base/settings.h"
 #include "runtime/ops/fake_quantize.h"
 
 namespace tranche {
 
-class Unit;
-struct Parameter;
-
 namespace compress {
-
-// Which weights a group means: "*" all, else a regular expression that is searched for in the name of the module
-// ("blocks.0.mlp.up"). Weights are what has two dimensions: of linears, tables and heads.
-struct Modules {
-  std::vector<std::string> patterns{"*"};
-  bool contain(const Parameter& parameter) const;
-};
 
 struct WeightGroup {
   Modules modules{};
@@ -66,6 +57,7 @@ struct InputQuantization {
 struct CompressConfig {
   WeightQuantization weights;
   InputQuantization inputs;
+  PruningConfig pruning;
 
   void declare(Section& compression_training);
   // Reads the groups, once everything is loaded. Throws Exit::job_file for what they cannot say.
@@ -76,6 +68,8 @@ struct CompressConfig {
   std::uint64_t settled_after() const;
 
  private:
+  void check_zero(const Parameter& parameter, const WeightGroup& group) const;
+
   Json weight_groups_ = Json::object(), input_groups_ = Json::object();
 };
 

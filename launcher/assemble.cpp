@@ -168,9 +168,12 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
   optimizer_ = make_optimizer(job.optimizer, replica_.placement());
+  pruning_ =
+      std::make_unique<compress::Pruning>(job.compression.pruning, replica_.placement(), replica_.owned(), holders);
+  states_ = std::make_unique<OwnerStates>(std::vector<OwnerState*>{&replica_.quantization(), pruning_.get()});
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
   trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_,
-                                       teacher_ ? teacher_->objective() : text_, *optimizer_, replica_.quantization(),
+                                       teacher_ ? teacher_->objective() : text_, *optimizer_, *states_,
                                        make_schedule(job.scheduler, job.optimizer), world);
   if (job.checkpoint.asynchronous)
     saver_ = std::make_unique<checkpoint::BackgroundSaver>(
@@ -206,7 +209,7 @@ checkpoint::JobState Assembly::job_state() {
                    {"history", trainer_->history().hex()}};
   if (teacher_) state.logical["teacher"] = teacher_digest_;
   for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
-  for (const auto& [name, number] : replica_.quantization().state()) state.logical[compression_prefix + name] = number;
+  for (const auto& [name, number] : states_->state()) state.logical[compression_prefix + name] = number;
   state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
                          {"instruction_path", std::string{ops::name_of(ops::instruction_path())}}};
   state.job = job_.effective();
@@ -243,7 +246,7 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
          " was trained on other tokens than ", job_.data.train,
          " holds now: give the old token file back, or start a new ", "run in another checkpoint.directory");
   scaler_->restore(numbers_after(scaler_prefix, state));
-  replica_.quantization().restore(numbers_after(compression_prefix, state));
+  states_->restore(numbers_after(compression_prefix, state));
   trainer_->restore(checkpoint::get<std::uint64_t>(state.logical, "step"),
                     checkpoint::get<std::uint64_t>(state.logical, "updates"),
                     checkpoint::get<std::string>(state.logical, "history"));

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "compress/fake_quantization.h"
+#include "compress/pruning.h"
 #include "launcher/job.h"
 #include "offload/disk.h"
 #include "runtime/checkpoint/checkpoint.h"
@@ -114,6 +115,8 @@ class Assembly {
   Objective text_;
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<compress::Pruning> pruning_;
+  std::unique_ptr<OwnerStates> states_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<checkpoint::BackgroundSaver> saver_;
 };

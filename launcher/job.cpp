@@ -100,8 +100,8 @@ void Job::declare() {
   train.declare_activations(activations);
   offload.declare_activations(activations);
   offload.aio.declare(root_.section("aio", "Reads and writes of the disk, for what is offloaded there."));
-  Section& compression_training =
-      root_.section("compression_training", "Quantization during training, by DeepSpeed's keys; docs/compression.md.");
+  Section& compression_training = root_.section(
+      "compression_training", "Quantization and pruning during training, by DeepSpeed's keys; docs/compression.md.");
   compression.declare(compression_training);
   layer_reduction.declare(
       compression_training.section("layer_reduction", "A student that begins with some blocks of a trained model."));

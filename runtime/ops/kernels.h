@@ -16,6 +16,7 @@
 #include "runtime/ops/kernels/norm.h"
 #include "runtime/ops/kernels/optimizer.h"
 #include "runtime/ops/kernels/packed_linear.h"
+#include "runtime/ops/kernels/pruning.h"
 #include "runtime/ops/kernels/quantize.h"
 #include "runtime/ops/kernels/reduce.h"
 
@@ -33,6 +34,7 @@ struct Kernels {
   NormKernels norm;
   OptimizerKernels optimizer;
   PackedKernels packed;
+  PruningKernels pruning;
   QuantizeKernels quantize;
   ReduceKernels reduce;
 };

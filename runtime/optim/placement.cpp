@@ -53,7 +53,10 @@ void OptimizerPlacement::update(const Shards& gradients, const Work& work) {
     const trace::Span span{trace::Kind::wait, "wait for who reads the state"};
     std::exchange(read_, {}).wait();
   }
-  do_update(gradients, work);
+  do_update(gradients, [&](const StatePiece& piece) {
+    work(piece);
+    for (const Work& follower : followers_) follower(piece);
+  });
 }
 
 void ResidentPlacement::do_update(const Shards& gradients, const Work& work) {

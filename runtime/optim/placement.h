@@ -42,6 +42,8 @@ class OptimizerPlacement {
   // Runs `work` once over every owned element, a piece at a time, in a fixed order; what it writes to masters and
   // moments stays, and the working copies follow. gradients: indexed as owned. Waits for what `hold` was given.
   void update(const Shards& gradients, const Work& work);
+  // From here on every update does this too with each piece, behind its own work.
+  void follow_with(Work work) { followers_.push_back(std::move(work)); }
   // Until this event somebody borrows state beside the steps, from another thread: the next update waits for it.
   void hold(Event read) { read_ = std::move(read); }
 
@@ -66,6 +68,7 @@ class OptimizerPlacement {
 
  private:
   Event read_;
+  std::vector<Work> followers_;
 };
 
 // Masters and moments of some units as tensors, each on the device that its owner names.

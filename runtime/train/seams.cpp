@@ -32,8 +32,26 @@ std::string place_of(const Unit& unit, std::size_t at) {
 double number_of(const NamedNumbers& numbers, const std::string& name) {
   const auto found = numbers.find(name);
   ensure(Exit::checkpoint, found != numbers.end(), "the checkpoint has no '", name,
-         "' for the loss scaler: it was written with other fp16 settings; resume with those");
+         "', which this job keeps: it was written with other settings (fp16, compression_training); resume with those");
   return found->second;
+}
+
+void OwnerStates::begin_step(std::uint64_t updates) {
+  for (OwnerState* state : states_) state->begin_step(updates);
+}
+void OwnerStates::after_update(std::uint64_t updates) {
+  for (OwnerState* state : states_) state->after_update(updates);
+}
+void OwnerStates::end_step(bool taken) {
+  for (OwnerState* state : states_) state->end_step(taken);
+}
+NamedNumbers OwnerStates::state() const {
+  NamedNumbers all;
+  for (const OwnerState* state : states_) all.merge(state->state());
+  return all;
+}
+void OwnerStates::restore(const NamedNumbers& numbers) {
+  for (OwnerState* state : states_) state->restore(numbers);
 }
 
 Tensor Objective::loss(const Tensor& logits, const MicroBatch& micro) const {

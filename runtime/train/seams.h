@@ -47,11 +47,28 @@ class OwnerState {
   virtual ~OwnerState() = default;
   // Before the step's first micro-batch. updates: how many were done; schedules count them.
   virtual void begin_step(std::uint64_t) {}
+  // Collective: the owners have updated what they own, and have not published it. updates: with this one.
+  virtual void after_update(std::uint64_t /*updates*/) {}
   // Collective, after its last: what micro-batches recorded is folded, in their order; if the step was skipped,
   // forgotten.
   virtual void end_step(bool /*taken*/) {}
   virtual NamedNumbers state() const { return {}; }
   virtual void restore(const NamedNumbers&) {}
+};
+
+// Several, in an order of their own, as one. Their names differ.
+class OwnerStates : public OwnerState {
+ public:
+  explicit OwnerStates(std::vector<OwnerState*> states) : states_(std::move(states)) {}  // which outlive it
+
+  void begin_step(std::uint64_t updates) override;
+  void after_update(std::uint64_t updates) override;
+  void end_step(bool taken) override;
+  NamedNumbers state() const override;
+  void restore(const NamedNumbers& numbers) override;
+
+ private:
+  std::vector<OwnerState*> states_;
 };
 
 class LossScaler {

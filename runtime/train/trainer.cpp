@@ -35,6 +35,7 @@ StepReport Trainer::step(const Batch& batch) {
   if (report.norm.finite()) {
     clip(gradients, report.norm.value, config_.gradient_clipping);
     optimizer_.update(gradients, rates, updates_);
+    state_.after_update(updates_ + 1);
     parameters_.publish();  // the rounded masters reach those who compute
     ++updates_;
   }

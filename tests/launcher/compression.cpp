@@ -1,6 +1,7 @@
 // Jobs that compress while they train, from the job file to the packed model.
 #include <gmock/gmock.h>
 
+#include "runtime/base/error.h"
 #include "tests/launcher/program.h"
 
 namespace tranche {
@@ -102,6 +103,49 @@ TEST_F(Compression, KeysThatCannotBeAreRefused) {
   EXPECT_THAT(refusal_of(begin + R"("different_groups": {"a": {"params": {"start_bits": 4, "target_bits": 4},
                                     "modules": ["("]}}}})"),
               HasSubstr("no regular expression"));
+}
+
+TEST_F(Compression, PruningThatCannotBeIsRefused) {
+  const auto refusal = [&](const std::string& shared, const std::string& params, const std::string& more = "") {
+    return refusal_of(R"(, "compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": true)" +
+                      shared + R"(}, "different_groups": {"all": {"params": {)" + params + "}}}}" + more + "}");
+  };
+  const std::string half = R"("dense_ratio": 0.5)";
+  for (const char* ratio : {"0", "1.01", "-0.5"})
+    EXPECT_THAT(refusal("", str(R"("dense_ratio": )", ratio)), HasSubstr("above 0 and at most 1")) << ratio;
+  EXPECT_THAT(refusal("", ""), HasSubstr("dense_ratio"));
+  EXPECT_THAT(refusal("", half), HasSubstr("a step is"));
+  EXPECT_THAT(refusal(R"(, "schedule_offset": 9, "schedule_offset_end": 8)", half),
+              HasSubstr("before \"schedule_offset\""));
+  EXPECT_THAT(refusal(R"(, "schedule_offset_stride": 0)", half), HasSubstr("of at least 1"));
+  EXPECT_THAT(refusal(R"(, "method": "topk")", half), HasSubstr(R"("l1" or "l2")"));
+  for (const char* pattern :
+       {"4x1", "4:4", "0:4", "2:3", "2:128", "2:4 ", "-2:4", ":4", "2:", "99999999999999999999:4"})
+    EXPECT_THAT(refusal(str(R"(, "block_pattern": ")", pattern, "\""), ""), HasSubstr("such as \"2:4\"")) << pattern;
+  EXPECT_THAT(refusal(R"(, "block_pattern": "1:4")", half), HasSubstr("leaves 0.25 of the weights"));
+  EXPECT_THAT(refusal(R"(, "block_pattern": "2:4")", half), HasSubstr("a step is"));
+  EXPECT_THAT(refusal(R"(, "block_pattern": "2:4", "scope": "global")", ""), HasSubstr("take one of them away"));
+  EXPECT_THAT(refusal(R"(, "excluded_modules": "mlp")", half), HasSubstr("must be a list of names"));
+  EXPECT_THAT(refusal("", half + R"(}, "modules": ["nowhere"], "related_modules": {)"),
+              HasSubstr("in the modules \"nowhere\""));
+  const std::string quantized =
+      R"(, "weight_quantization": {"shared_parameters": {"enabled": true, "quantization_type": ")";
+  const std::string bits = R"("}, "different_groups": {"all": {"params": {"start_bits": BITS, "target_bits": BITS}}}})";
+  const auto with_bits = [&](const char* count) {
+    std::string text = bits;
+    for (std::size_t at; (at = text.find("BITS")) != std::string::npos;) text.replace(at, 4, count);
+    return text;
+  };
+  EXPECT_THAT(refusal("", half, quantized + "asymmetric" + with_bits("8")), HasSubstr("need not contain 0"));
+  EXPECT_THAT(refusal("", half, quantized + "symmetric" + with_bits("1")), HasSubstr("need not contain 0"));
+  EXPECT_THAT(refusal("", half, quantized + "symmetric" + with_bits("2")), HasSubstr("a step is"));
+}
+
+TEST_F(Compression, APatternThatDividesNoRowIsRefused) {
+  write_job(R"(, "compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": true,
+      "block_pattern": "2:64"}, "different_groups": {"all": {"params": {}}}}})");
+  const std::string narrow = "config job.json --set model.n_embd=96";
+  EXPECT_THAT(run(narrow).errors, HasSubstr("is not divided by 64"));
 }
 
 TEST_F(Compression, AStudentIsTrainedByATeacherAndOutlivesIt) {

@@ -162,6 +162,35 @@ INSTANTIATE_TEST_SUITE_P(QuantizationAware, PlanOfAJob,
                                            Case{gpt2, float32, 1, 0, false, quantized}),
                          [](const auto& param) { return name_of(param.param); });
 
+// The first masks come within the steps that both sides look at.
+const std::string pruning = "compression_training.sparse_pruning.";
+std::vector<std::string> pruned(const std::string& how) {
+  return {pruning + "shared_parameters.enabled=true", pruning + "shared_parameters.schedule_offset=1",
+          pruning + "shared_parameters." + how,
+          pruning + R"(different_groups={"all": {"params": {"dense_ratio": 0.5}}})"};
+}
+
+INSTANTIATE_TEST_SUITE_P(Pruned, PlanOfAJob,
+                         ::testing::Values(Case{gpt2, bfloat16, 2, 3, false, pruned("scope=global")},
+                                           Case{llama, float32, 4, 1, false, pruned("scope=layer"), Tier::disk},
+                                           Case{gpt2, bfloat16, 2, 2, false, pruned("block_pattern=2:4"), Tier::host},
+                                           Case{gpt2, float32, 1, 0, false, pruned("scope=layer")}),
+                         [](const auto& param) { return name_of(param.param); });
+
+// The mask is one moment of each owned element.
+TEST(PlanOfPruning, CountsTheMask) {
+  SmallRun run;
+  const std::filesystem::path file = run.write_job({.micro_batches = 8}, "planned");
+  const auto optimizer_bytes = [&](std::size_t ranks, std::vector<std::string> changes) {
+    changes.emplace_back("zero_optimization.stage=1");
+    Job job{read_job(file, changes)};
+    job.settle(ranks);
+    return make_plan(job, one_host).device().peaks[static_cast<std::size_t>(Category::optimizer)];
+  };
+  for (const std::size_t ranks : {1u, 4u})
+    EXPECT_EQ(2 * optimizer_bytes(ranks, pruned("scope=layer")), 3 * optimizer_bytes(ranks, {})) << ranks;
+}
+
 // Another run's checkpoint teaches; it is loaded before the first step, on both sides of the comparison alike.
 class PlanOfAStudent : public ::testing::TestWithParam<std::pair<std::size_t, std::vector<std::string>>> {};
 

@@ -14,6 +14,7 @@ LossKernels loss_kernels();
 NormKernels norm_kernels();
 OptimizerKernels optimizer_kernels();
 PackedKernels packed_kernels();
+PruningKernels pruning_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
 
@@ -31,6 +32,7 @@ const Kernels& kernels() {
       .norm = norm_kernels(),
       .optimizer = optimizer_kernels(),
       .packed = packed_kernels(),
+      .pruning = pruning_kernels(),
       .quantize = quantize_kernels(),
       .reduce = reduce_kernels(),
   };
