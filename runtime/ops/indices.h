@@ -19,7 +19,7 @@ inline void check_indices(std::string_view op, std::string_view what, const Tens
                                                       .also = also});
   if (first == indices.size()) return;
   const bool also_outside = also < 0 || static_cast<std::size_t>(also) >= limit;
-  fail(Exit::data, str(op, ": ", what, " ", first, " is ", indices.span<const std::int32_t>()[first],
+  fail(Exit::data, str(op, ": ", what, " ", first, " is ", indices.view(first, {1}).scalar<std::int32_t>(),
                        ", expected 0 to ", limit - 1, also_outside ? str(" or ", also) : ""));
 }
 

@@ -1,7 +1,6 @@
 #include "runtime/ops/packed_linear.h"
 
-#include "runtime/ops/arguments.h"
-#include "runtime/ops/kernels.h"
+#include "runtime/ops/indices.h"
 
 namespace tranche::ops {
 namespace {
@@ -109,16 +108,12 @@ void packed_rows(const Tensor& numbers, const PackedWeight& table, const Tensor&
   check_dtype(op, "numbers", numbers, DType::int32);
   check_dtype(op, "output", y, DType::float32);
   check_matrix(op, "output", y, numbers.size(), table.shape.in);
-  const Kernels& kernels = kernels_of(y.device());
-  const auto* first = elements_of(numbers).as<const std::int32_t>();
-  const std::size_t outside = kernels.embedding.first_outside(
-      y.device(), {.indices = first, .count = numbers.size(), .limit = table.shape.out, .also = 0});
-  ensure(Exit::data, outside == numbers.size(), op, ": number ", outside < numbers.size() ? first[outside] : 0,
-         " is none of the table's ", table.shape.out, " rows");
-  kernels.packed.rows(y.device(), {.numbers = first,
-                                   .table = packed_elements_of(op, table),
-                                   .y = elements_of(y).as<float>(),
-                                   .count = numbers.size()});
+  check_indices(op, "number", numbers, table.shape.out, 0);
+  kernels_of(y.device())
+      .packed.rows(y.device(), {.numbers = elements_of(numbers).as<const std::int32_t>(),
+                                .table = packed_elements_of(op, table),
+                                .y = elements_of(y).as<float>(),
+                                .count = numbers.size()});
 }
 
 }  // namespace tranche::ops

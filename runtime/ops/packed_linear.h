@@ -18,9 +18,9 @@ struct PackedShape {
   unsigned bits = 8;  // or 4
 
   static constexpr std::size_t block = 16;
-  std::size_t blocks() const { return pieces_of(out, block); }
-  std::size_t padded_in() const { return padded(in, 8); }
-  std::size_t groups() const { return pieces_of(in, group); }
+  TRANCHE_HOST_DEVICE std::size_t blocks() const { return pieces_of(out, block); }
+  TRANCHE_HOST_DEVICE std::size_t padded_in() const { return padded(in, 8); }
+  TRANCHE_HOST_DEVICE std::size_t groups() const { return pieces_of(in, group); }
   std::size_t bytes() const { return blocks() * block * padded_in() * bits / 8; }
   std::size_t scales() const { return blocks() * groups() * block; }
 };

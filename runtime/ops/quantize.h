@@ -18,7 +18,7 @@ struct QuantizationGrid {
 
   static QuantizationGrid per_tensor(std::size_t size) { return {1, size, size}; }
   static QuantizationGrid per_row(std::size_t rows, std::size_t cols) { return {rows, cols, cols}; }
-  std::size_t groups() const { return group == 0 ? 0 : pieces_of(cols, group); }
+  TRANCHE_HOST_DEVICE std::size_t groups() const { return group == 0 ? 0 : pieces_of(cols, group); }
   std::size_t parameters() const { return rows * groups(); }
 };
 

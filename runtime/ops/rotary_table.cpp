@@ -7,27 +7,30 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/ops/functors/rotary.h"
+
 namespace tranche::ops {
 namespace {
 
 std::vector<float> make_table(float theta, std::size_t head_width, std::size_t positions) {
   const std::size_t half = head_width / 2;
-  std::vector<double> frequencies(half);
-  for (std::size_t c = 0; c < half; ++c)
-    frequencies[c] =
-        std::pow(static_cast<double>(theta), -2 * static_cast<double>(c) / static_cast<double>(head_width));
+  const double ratio = functors::rotary_ratio(theta, head_width);
   std::vector<float> table(positions * head_width);
   for (std::size_t position = 0; position < positions; ++position) {
     for (std::size_t c = 0; c < half; ++c) {
-      const double angle = static_cast<double>(position) * frequencies[c];
-      table[position * head_width + c] = static_cast<float>(std::cos(angle));
-      table[position * head_width + half + c] = static_cast<float>(std::sin(angle));
+      const functors::Angle angle = functors::rotary_angle(ratio, c, position);
+      table[position * head_width + c] = angle.cosine;
+      table[position * head_width + half + c] = angle.sine;
     }
   }
   return table;
 }
 
 }  // namespace
+
+double functors::rotary_ratio(float theta, std::size_t head_width) {
+  return std::pow(static_cast<double>(theta), -2 / static_cast<double>(head_width));
+}
 
 const float* rotary_table(float theta, std::size_t head_width, std::size_t positions) {
   static std::mutex mutex;

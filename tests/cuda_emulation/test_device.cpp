@@ -23,11 +23,17 @@ const Kernels& emulated_kernels() {
   static const Kernels table = [] {
     Kernels kernels{};
     kernels.activation = cuda::activation_kernels();
+    kernels.attention.rotary = cuda::rotary;
+    kernels.attention.rotary_gradient = cuda::rotary_gradient;
+    kernels.distillation = cuda::distillation_kernels();
     kernels.elementwise = cuda::elementwise_kernels();
     kernels.embedding = cuda::embedding_kernels();
+    kernels.fake_quantize = cuda::fake_quantize_kernels();
     kernels.loss = cuda::loss_kernels();
     kernels.norm = cuda::norm_kernels();
     kernels.optimizer = cuda::optimizer_kernels();
+    kernels.packed = cuda::packed_kernels();
+    kernels.quantize = cuda::quantize_kernels();
     kernels.reduce = cuda::reduce_kernels();
     return kernels;
   }();

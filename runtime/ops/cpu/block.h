@@ -4,11 +4,11 @@
 #pragma once
 
 #include "runtime/ops/cpu/vector.h"
-#include "runtime/ops/functors/functor.h"
+#include "runtime/ops/functors/levels.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 
-TRANCHE_INLINE float larger(float a, float b) { return a > b ? a : b; }  // b where a is NaN
+using functors::larger;
 
 struct Block {
   // The sum of f(i) for i < n, in the type of f.

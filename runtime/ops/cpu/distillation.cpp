@@ -8,17 +8,6 @@ namespace {
 
 using functors::DistilledRow;
 
-std::size_t counted_rows(const std::int32_t* targets, std::size_t rows, std::int32_t ignored) {
-  std::size_t counted = 0;
-  for (std::size_t row = 0; row < rows; ++row) counted += targets[row] != ignored ? 1 : 0;
-  return counted;
-}
-
-TRANCHE_INLINE DistilledRow row_of(const float* statistics, std::size_t row) {
-  const float* const its = statistics + 4 * row;
-  return {its[0], its[1], its[2], its[3]};
-}
-
 void forward(Device& device, const DistillationForward& a) {
   const bool reverse = a.terms.divergence == Divergence::reverse;
   with_type(a.logits.dtype, [&](auto student_type) {
@@ -30,28 +19,24 @@ void forward(Device& device, const DistillationForward& a) {
       over_rows(device, a.rows, a.classes, [&](std::size_t row) {
         const DistilledRow its = functors::distilled_row(Block{}, a.classes, student + row * a.classes,
                                                          teacher + row * a.classes, a.terms.temperature, reverse);
-        float* const into = a.statistics + 4 * row;
-        into[0] = its.log_sum, into[1] = its.student_log_sum, into[2] = its.teacher_log_sum, into[3] = its.divergence;
+        functors::keep(its, a.statistics + 4 * row);
       });
     });
-    const double alpha = double{a.terms.alpha},
-                 soft = alpha * double{a.terms.temperature} * double{a.terms.temperature};
     double sum = 0;
     for (std::size_t row = 0; row < a.rows; ++row) {
       if (a.targets[row] == a.ignored) continue;
-      const DistilledRow its = row_of(a.statistics, row);
       const auto target = static_cast<std::size_t>(a.targets[row]);
-      sum += (1 - alpha) * (double{its.log_sum} - double{to_float(student[row * a.classes + target])}) +
-             soft * double{its.divergence};
+      sum += functors::distilled_loss(functors::distilled_row_of(a.statistics, row),
+                                      to_float(student[row * a.classes + target]), a.terms);
     }
-    const std::size_t counted = counted_rows(a.targets, a.rows, a.ignored);
+    const std::size_t counted = functors::counted_rows(Block{}, a.rows, a.targets, a.ignored);
     *a.loss = counted == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(counted));
   });
 }
 
 void gradient(Device& device, const DistillationGradient& a) {
   const bool reverse = a.terms.divergence == Divergence::reverse;
-  const float each = *a.dloss / static_cast<float>(counted_rows(a.targets, a.rows, a.ignored));
+  const float each = *a.dloss / static_cast<float>(functors::counted_rows(Block{}, a.rows, a.targets, a.ignored));
   const float hard = (1 - a.terms.alpha) * each, soft = a.terms.alpha * a.terms.temperature * each;
   with_target(a.dlogits, [&](auto type, auto mode) {
     using S = decltype(type);
@@ -62,8 +47,8 @@ void gradient(Device& device, const DistillationGradient& a) {
         if (a.targets[row] != a.ignored)
           functors::distilled_gradient_row<mode.adds>(
               Block{}, a.classes, a.logits.as<const S>() + row * a.classes, a.teacher.as<const T>() + row * a.classes,
-              static_cast<std::size_t>(a.targets[row]), row_of(a.statistics, row), a.terms.temperature, reverse, hard,
-              soft, dlogits);
+              static_cast<std::size_t>(a.targets[row]), functors::distilled_row_of(a.statistics, row),
+              a.terms.temperature, reverse, hard, soft, dlogits);
         else if constexpr (!mode.adds)
           __builtin_memset(static_cast<void*>(dlogits), 0, a.classes * sizeof(S));
       });

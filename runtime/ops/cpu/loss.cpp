@@ -6,12 +6,6 @@
 namespace tranche::ops::TRANCHE_PATH {
 namespace {
 
-std::size_t counted_rows(const std::int32_t* targets, std::size_t rows, std::int32_t ignored) {
-  std::size_t counted = 0;
-  for (std::size_t row = 0; row < rows; ++row) counted += targets[row] != ignored ? 1 : 0;
-  return counted;
-}
-
 void cross_entropy(Device& device, const CrossEntropyForward& a) {
   with_type(a.logits.dtype, [&](auto type) {
     using T = decltype(type);
@@ -25,7 +19,7 @@ void cross_entropy(Device& device, const CrossEntropyForward& a) {
       const std::size_t target = static_cast<std::size_t>(a.targets[row]);
       sum += double{a.log_sums[row]} - double{to_float(logits[row * a.classes + target])};
     }
-    const std::size_t counted = counted_rows(a.targets, a.rows, a.ignored);
+    const std::size_t counted = functors::counted_rows(Block{}, a.rows, a.targets, a.ignored);
     *a.loss = counted == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(counted));
   });
 }
@@ -41,7 +35,7 @@ template <bool adds, class T> void gradient_row(const CrossEntropyGradient& a, f
 }
 
 void cross_entropy_gradient(Device& device, const CrossEntropyGradient& a) {
-  const float factor = *a.dloss / static_cast<float>(counted_rows(a.targets, a.rows, a.ignored));
+  const float factor = *a.dloss / static_cast<float>(functors::counted_rows(Block{}, a.rows, a.targets, a.ignored));
   with_target(a.dlogits, [&](auto type, auto mode) {
     over_rows(device, a.rows, a.classes,
               [&](std::size_t row) { gradient_row<mode.adds, decltype(type)>(a, factor, row); });

@@ -1,3 +1,4 @@
+#include "runtime/ops/functors/rotary.h"
 #include "runtime/ops/cpu/rotary_table.h"
 #include "runtime/ops/cpu/tiles.h"
 #include "runtime/ops/kernels/attention.h"
@@ -6,22 +7,17 @@ namespace tranche::ops::TRANCHE_PATH {
 
 // Turns the pairs (c, c + half) of one head by the angles, or back by -direction. `to` may be `from`.
 template <bool adds, class T>
-TRANCHE_INLINE void turn(const T* from, const float* cosines, float direction, std::size_t half, T* to) {
+TRANCHE_INLINE void turn_head(const T* from, const float* cosines, float direction, std::size_t half, T* to) {
   const float* sines = cosines + half;
 #pragma GCC ivdep
-  for (std::size_t c = 0; c < half; ++c) {
-    const float a = to_float(from[c]), b = to_float(from[c + half]);
-    const float cosine = cosines[c], sine = direction * sines[c];
-    functors::put<adds>(to[c], a * cosine - b * sine);
-    functors::put<adds>(to[c + half], b * cosine + a * sine);
-  }
+  for (std::size_t c = 0; c < half; ++c) functors::turn<adds>(from + c, cosines[c], direction * sines[c], half, to + c);
 }
 
 template <bool adds, class T>
 TRANCHE_INLINE void turn_row(const T* from, const AttentionShape& shape, const float* angles, float direction, T* to) {
   const std::size_t turned = (shape.heads + shape.groups) * shape.head_width, width = shape.qkv_width();
   for (std::size_t first = 0; first < turned; first += shape.head_width)
-    turn<adds>(from + first, angles, direction, shape.head_width / 2, to + first);
+    turn_head<adds>(from + first, angles, direction, shape.head_width / 2, to + first);
   if (!adds && from == to) return;
 #pragma GCC ivdep
   for (std::size_t c = turned; c < width; ++c) functors::put<adds>(to[c], to_float(from[c]));

@@ -26,7 +26,9 @@ void embedding(Device& device, const EmbeddingForward& a) {
 
 struct NumberElement {
   Positions a;
-  __device__ void operator()(std::size_t i) const { a.numbers[i] = static_cast<std::int32_t>(i % a.sequence); }
+  __device__ void operator()(std::size_t i) const {
+    a.numbers[i] = static_cast<std::int32_t>(a.first + i % a.sequence);
+  }
 };
 void positions(Device& device, const Positions& a) { over_elements(device, a.rows * a.sequence, NumberElement{a}); }
 

@@ -1,8 +1,6 @@
 // Cross-entropy reads the logits in their dtype, row by row; no float32 copy of them is made.
-#include "runtime/device/device.h"
-#include "runtime/ops/cuda/launch.cuh"
+#include "runtime/ops/cuda/counted.cuh"
 #include "runtime/ops/cuda/table.h"
-#include "runtime/ops/functors/loss.h"
 
 namespace tranche::ops::cuda {
 
@@ -14,13 +12,6 @@ template <class T> struct LogSumRow {
   }
 };
 
-// By one block. How many targets are not ignored.
-__device__ inline std::uint64_t counted_rows(const Block& block, const std::int32_t* targets, std::size_t rows,
-                                             std::int32_t ignored) {
-  return block.sum(rows,
-                   [&](std::size_t row) { return targets[row] != ignored ? std::uint64_t{1} : std::uint64_t{0}; });
-}
-
 template <class T> struct MeanLoss {
   CrossEntropyForward a;
   __device__ void operator()(const Block& block, std::size_t) const {
@@ -29,7 +20,7 @@ template <class T> struct MeanLoss {
       const std::size_t target = static_cast<std::size_t>(a.targets[row]);
       return double{a.log_sums[row]} - double{to_float(a.logits.as<const T>()[row * a.classes + target])};
     });
-    const std::uint64_t counted = counted_rows(block, a.targets, a.rows, a.ignored);
+    const std::size_t counted = functors::counted_rows(block, a.rows, a.targets, a.ignored);
     block.single([&] { *a.loss = counted == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(counted)); });
   }
 };
@@ -41,16 +32,6 @@ void cross_entropy(Device& device, const CrossEntropyForward& a) {
     over_rows(device, 1, a.rows, MeanLoss<T>{a});
   });
 }
-
-// *factor = dloss / the rows that count
-struct FactorOfRows {
-  CrossEntropyGradient a;
-  float* factor;
-  __device__ void operator()(const Block& block, std::size_t) const {
-    const std::uint64_t counted = counted_rows(block, a.targets, a.rows, a.ignored);
-    block.single([&] { *factor = *a.dloss / static_cast<float>(counted); });
-  }
-};
 
 template <bool adds, class T> struct CrossEntropyGradientRow {
   CrossEntropyGradient a;
@@ -66,9 +47,8 @@ template <bool adds, class T> struct CrossEntropyGradientRow {
   }
 };
 void cross_entropy_gradient(Device& device, const CrossEntropyGradient& a) {
-  const Buffer scratch = device.allocate(sizeof(float), Category::workspace, "cross_entropy_gradient's factor");
-  float* factor = reinterpret_cast<float*>(scratch.data());
-  over_rows(device, 1, a.rows, FactorOfRows{a, factor});
+  const Buffer share = share_of_a_row(device, a);
+  const float* factor = reinterpret_cast<const float*>(share.data());
   with_target(a.dlogits, [&](auto type, auto mode) {
     over_rows(device, a.rows, a.classes, CrossEntropyGradientRow<decltype(mode)::adds, decltype(type)>{a, factor});
   });

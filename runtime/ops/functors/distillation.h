@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/ops/distillation.h"
-#include "runtime/ops/functors/math.h"
+#include "runtime/ops/functors/loss.h"
 
 namespace tranche::ops::functors {
 
@@ -21,6 +21,22 @@ struct DistilledRow {
   float log_sum, student_log_sum, teacher_log_sum;  // of logits; of both divided by the temperature
   float divergence;
 };
+// As the statistics hold it.
+TRANCHE_FUNCTOR DistilledRow distilled_row_of(const float* statistics, std::size_t row) {
+  const float* const its = statistics + 4 * row;
+  return {its[0], its[1], its[2], its[3]};
+}
+TRANCHE_FUNCTOR void keep(const DistilledRow& row, float* statistics) {
+  statistics[0] = row.log_sum, statistics[1] = row.student_log_sum;
+  statistics[2] = row.teacher_log_sum, statistics[3] = row.divergence;
+}
+
+// A row's part of the loss.
+TRANCHE_FUNCTOR double distilled_loss(const DistilledRow& row, float target_logit, const DistillationTerms& terms) {
+  const double alpha = double{terms.alpha}, temperature = double{terms.temperature};
+  return (1 - alpha) * (double{row.log_sum} - double{target_logit}) +
+         alpha * temperature * temperature * double{row.divergence};
+}
 
 template <class Block, class S, class T>
 TRANCHE_FUNCTOR DistilledRow distilled_row(const Block& block, std::size_t classes, const S* student, const T* teacher,

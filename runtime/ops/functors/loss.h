@@ -13,6 +13,14 @@ TRANCHE_FUNCTOR float log_sum_exp(const Block& block, std::size_t classes, const
                                               TRANCHE_ALWAYS_INLINE { return exp(to_float(logits[i]) - largest); }));
 }
 
+// How many targets are not ignored.
+template <class Block>
+TRANCHE_FUNCTOR std::size_t counted_rows(const Block& block, std::size_t rows, const std::int32_t* targets,
+                                         std::int32_t ignored) {
+  return block.sum(
+      rows, [&](std::size_t row) TRANCHE_ALWAYS_INLINE { return static_cast<std::size_t>(targets[row] != ignored); });
+}
+
 // dlogits = factor (softmax(logits) - onehot(target)); dlogits may be logits.
 template <bool adds, class Block, class T>
 TRANCHE_FUNCTOR void cross_entropy_gradient_row(const Block& block, std::size_t classes, const T* logits,

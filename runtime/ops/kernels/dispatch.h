@@ -2,6 +2,8 @@
 // (runtime/ops/cpu/vector.h).
 #pragma once
 
+#include <cstdint>
+
 #include "runtime/ops/kernels/elements.h"
 
 namespace tranche::ops {
@@ -14,6 +16,14 @@ template <class Work> [[gnu::always_inline]] inline void with_type(DType dtype, 
     work(float16{});
   else
     work(float{});
+}
+
+// The same of a quantized dtype.
+template <class Work> [[gnu::always_inline]] inline void with_quantized_type(DType dtype, const Work& work) {
+  if (dtype == DType::int8)
+    work(std::int8_t{});
+  else
+    work(std::uint8_t{});
 }
 
 template <bool value> struct Constant { static constexpr bool adds = value; };

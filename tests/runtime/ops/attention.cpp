@@ -14,11 +14,6 @@ using namespace test;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-AttentionShape shape_of(std::size_t batch, std::size_t sequence, std::size_t heads, std::size_t groups,
-                        std::size_t head_width) {
-  return {batch, sequence, heads, groups, head_width, 1 / std::sqrt(static_cast<float>(head_width))};
-}
-
 // One position, one tile, tiles with tails, several tiles for one thread; narrow, odd, wide and very wide heads; shared
 // keys and values.
 const AttentionShape shapes[] = {
@@ -232,57 +227,6 @@ INSTANTIATE_TEST_SUITE_P(All, Attention,
                                   (std::get<1>(test.param) > 0 ? "WithDropout" : "");
                          });
 
-class Rotary : public testing::TestWithParam<DType> {
- protected:
-  TestDevice device{2};
-  DType dtype = GetParam();
-
-  // What `rotary` does to element `column` of a row, turned by direction * angle.
-  static double turned(const std::vector<double>& x, std::size_t row, std::size_t column, const AttentionShape& s,
-                       double theta, double direction) {
-    const std::size_t at = row * s.qkv_width() + column, half = s.head_width / 2;
-    if (column >= (s.heads + s.groups) * s.head_width) return x[at];
-    const std::size_t c = column % s.head_width, pair = c % half;
-    const double position = static_cast<double>(row % s.sequence);
-    const double angle = position * std::pow(theta, -2 * static_cast<double>(pair) / static_cast<double>(s.head_width));
-    const double sine = direction * std::sin(angle);
-    return c < half ? x[at] * std::cos(angle) - x[at + half] * sine : x[at] * std::cos(angle) + x[at - half] * sine;
-  }
-};
-
-TEST_P(Rotary, TurnsQueriesAndKeysByTheirPositionAndCopiesValues) {
-  for (const AttentionShape& s : {shape_of(2, 33, 4, 2, 64), shape_of(1, 5, 1, 1, 2), shape_of(1, 300, 2, 2, 10)}) {
-    const Tensor x = random(device, {s.batch * s.sequence, s.qkv_width()}, dtype, 1),
-                 y = make(device, x.shape(), dtype);
-    const std::vector<double> from = values(x);
-    rotary(x, s, 10000, y);
-    for (std::size_t i = 0; i < y.size(); ++i) {
-      const double expected = turned(from, i / s.qkv_width(), i % s.qkv_width(), s, 10000, 1);
-      ASSERT_NEAR(value(y, i), expected, rounding(dtype, expected) * 1.01 + 2.5e-7) << i;
-    }
-    rotary(x, s, 10000, x);
-    EXPECT_EQ(bits(x), bits(y)) << "in place";
-  }
-}
-
-TEST_P(Rotary, GradientTurnsBack) {
-  const AttentionShape s = shape_of(2, 40, 4, 2, 32);
-  const Tensor dy = random(device, {s.batch * s.sequence, s.qkv_width()}, dtype, 1);
-  const Tensor dx = random(device, dy.shape(), dtype, 2);
-  const std::vector<double> from = values(dy), held = values(dx);
-  rotary_gradient(dy, s, 500, {dx, true});
-  for (std::size_t i = 0; i < dx.size(); ++i) {
-    const double expected = held[i] + turned(from, i / s.qkv_width(), i % s.qkv_width(), s, 500, -1);
-    ASSERT_NEAR(value(dx, i), expected, rounding(dtype, expected) * 1.01 + 2.5e-7) << i;
-  }
-  rotary_gradient(dy, s, 500, {dx, false});
-  rotary_gradient(dy, s, 500, {dy, false});
-  EXPECT_EQ(bits(dy), bits(dx)) << "in place";
-}
-
-INSTANTIATE_TEST_SUITE_P(DTypes, Rotary, testing::Values(DType::float32, DType::bfloat16, DType::float16),
-                         [](const auto& test) { return std::string{name_of(test.param)}; });
-
 TEST(AttentionErrors, NameTheOpAndWhatIsWrong) {
   TestDevice device;
   const AttentionShape s = shape_of(1, 4, 4, 2, 8);
@@ -292,8 +236,6 @@ TEST(AttentionErrors, NameTheOpAndWhatIsWrong) {
               ThrowsMessage<Error>(HasSubstr("attention: 4 heads cannot share 3 groups")));
   EXPECT_THAT([&] { run(s, t.qkv); },
               ThrowsMessage<Error>(HasSubstr("attention: y has shape [4, 64], expected [4, 32]")));
-  EXPECT_THAT([&] { rotary(t.qkv, shape_of(1, 4, 4, 4, 3), 10000, t.qkv); },
-              ThrowsMessage<Error>(HasSubstr("rotary: head_width 3 is odd")));
 }
 
 }  // namespace

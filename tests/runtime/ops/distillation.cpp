@@ -99,5 +99,54 @@ TEST(Distillation, OfATeacherLikeTheStudentIsCrossEntropyAlone) {
   for (std::size_t i = 0; i < 36; ++i) EXPECT_NEAR(read(d, i), 0, 1e-7);
 }
 
+// Rows that are one class wide, wider than what computes them together, and one alone; the student in every dtype. With
+// p and q the two distributions: the slope of the loss by its formula (runtime/ops/functors/distillation.h), in double.
+TEST(Distillation, HoldsAtEveryWidthAndDType) {
+  TestDevice device{2};
+  for (const auto& [rows, classes] : {std::pair<std::size_t, std::size_t>{1, 1}, {1, 1000}, {70, 33}, {3, 2049}})
+    for (const Divergence divergence : {Divergence::forward, Divergence::reverse})
+      for (const DType dtype : floating_dtypes) {
+        const DistillationTerms terms{.alpha = 0.3f, .temperature = 2, .divergence = divergence};
+        const Tensor student = random_tensor(device, {rows, classes}, dtype, 1);
+        const Tensor teacher = random_tensor(device, {rows, classes}, DType::bfloat16, 2);
+        Values targets(rows);
+        std::vector<int> places(rows);
+        for (std::size_t row = 0; row < rows; ++row) {
+          places[row] = row % 7 == 3 ? -100 : static_cast<int>(row * 5 % classes);
+          targets[row] = places[row];
+        }
+        const Tensor target_tensor = tensor_of(device, {rows}, DType::int32, targets);
+        const Tensor loss = blank(device, {1}, DType::float32), statistics = blank(device, {rows, 4}, DType::float32);
+        distillation(student, teacher, target_tensor, terms, loss, statistics);
+        const Values s = read(student), t = read(teacher);
+        EXPECT_NEAR(read(loss, 0), reference(s, t, places, classes, terms), 4e-6);
+
+        const Tensor dloss = tensor_of(device, {1}, DType::float32, {64}), d = blank(device, {rows, classes}, dtype);
+        distillation_gradient(dloss, student, teacher, target_tensor, terms, statistics, {d, false});
+        const double counted = static_cast<double>(rows - std::count(places.begin(), places.end(), -100));
+        const double each = 64 / counted, alpha = double{terms.alpha}, temperature = double{terms.temperature};
+        Values expected(s.size());
+        for (std::size_t row = 0; row < rows; ++row) {
+          if (places[row] < 0) continue;
+          const auto of = [&, width = classes](const Values& all) {
+            const auto first = all.begin() + static_cast<std::ptrdiff_t>(row * width);
+            return Values(first, first + static_cast<std::ptrdiff_t>(width));
+          };
+          const Values ls = of(s), soft_s = divided(ls, temperature), soft_t = divided(of(t), temperature);
+          const double hard_sum = log_sum(ls), q_sum = log_sum(soft_s), p_sum = log_sum(soft_t);
+          double mean = 0;
+          for (std::size_t i = 0; i < classes; ++i)
+            mean += std::exp(soft_s[i] - q_sum) * (soft_s[i] - q_sum - soft_t[i] + p_sum);
+          for (std::size_t i = 0; i < classes; ++i) {
+            const double log_q = soft_s[i] - q_sum, log_p = soft_t[i] - p_sum, q = std::exp(log_q);
+            const double towards = divergence == Divergence::reverse ? q * (log_q - log_p - mean) : q - std::exp(log_p);
+            const double away = std::exp(ls[i] - hard_sum) - (static_cast<int>(i) == places[row] ? 1 : 0);
+            expected[row * classes + i] = (1 - alpha) * each * away + alpha * temperature * each * towards;
+          }
+        }
+        expect_near(d, expected, 64 * 3e-7);
+      }
+}
+
 }  // namespace
 }  // namespace tranche::ops

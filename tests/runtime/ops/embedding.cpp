@@ -63,6 +63,8 @@ TEST(Positions, CountWithinEachRow) {
   const Tensor numbers = blank(device, {2, 3}, DType::int32);
   positions(numbers);
   EXPECT_EQ(read(numbers), (Values{0, 1, 2, 0, 1, 2}));
+  positions(numbers, 5);
+  EXPECT_EQ(read(numbers), (Values{5, 6, 7, 5, 6, 7}));
   EXPECT_THROW(positions(blank(device, {2, 3}, DType::float32)), Error);
 }
 

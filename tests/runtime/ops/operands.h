@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/base/random.h"
+#include "runtime/ops/attention.h"
 #include "runtime/tensor/tensor.h"
 #include "tests/runtime/ops/test_device.h"
 
@@ -51,6 +52,11 @@ inline Tensor random(Device& device, Shape shape, DType dtype, std::uint64_t par
   const RandomKey key = RandomKey{7, Purpose::initialise}(part);
   for (std::size_t i = 0; i < x.size(); ++i) set(x, i, (uniform(key.number(i)) * 2 - 1) * size);
   return x;
+}
+
+inline AttentionShape shape_of(std::size_t batch, std::size_t sequence, std::size_t heads, std::size_t groups,
+                               std::size_t head_width) {
+  return {batch, sequence, heads, groups, head_width, 1 / std::sqrt(static_cast<float>(head_width))};
 }
 
 inline std::string bits(const Tensor& x) { return {reinterpret_cast<const char*>(x.byte_span().data()), x.bytes()}; }
