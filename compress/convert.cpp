@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compress/sparse_tensor.h"
 #include "runtime/base/error.h"
 #include "runtime/ops/elementwise.h"
 
@@ -40,9 +41,15 @@ std::size_t packed_group(const Parameter& parameter, std::size_t columns, Scheme
 }  // namespace
 
 Scheme scheme_after(const CompressConfig& config) {
+  if (config.pruning.enabled && !config.weights.enabled) {
+    ensure(Exit::usage, !config.inputs.enabled,
+           "this model was trained with quantized inputs of float weights, which no packed model has: ", advice,
+           " with weight_quantization beside it");
+    return Scheme::sparse;
+  }
   ensure(Exit::usage, config.weights.enabled,
-         "this checkpoint was trained without compression_training.weight_quantization: `tranche compress quantize` "
-         "packs it");
+         "this checkpoint was trained without compression_training.weight_quantization and sparse_pruning: `tranche "
+         "compress quantize` packs it");
   ensure(Exit::usage, config.weights.symmetry == Symmetry::symmetric,
          "packed weights have levels about 0, and this model was trained with asymmetric ones: set "
          "compression_training.weight_quantization.shared_parameters.quantization_type=symmetric");
@@ -93,6 +100,18 @@ PackedTensor convert_weight(const Parameter& parameter, std::span<const float> v
   const auto half = static_cast<std::int32_t>(packed.form == TensorForm::int4 ? 8 : 128);
   store_levels(packed, levels.span<const float>(), {-half, half - 1});
   return packed;
+}
+
+void convert_pruned_model(const std::filesystem::path& path, const PackedDescription& description,
+                          const std::deque<Unit>& units, const UnitReader& values_of, const PruningConfig& config,
+                          std::uint64_t updates) {
+  ensure(Exit::usage, config.progress_after(updates) > 0, "this checkpoint has done ", updates,
+         " updates, and pruning begins after ", config.offset, ": train on, then convert");
+  write_packed(
+      path, description, units, values_of, [](const Unit&, const Parameter& parameter, std::span<const float> values) {
+        return parameter.shape.dimensions() == 2 ? pack_sparse(parameter.name, parameter.shape, values)
+                                                 : quantize_weight(parameter.name, parameter.shape, values, {});
+      });
 }
 
 void convert_model(const std::filesystem::path& path, const PackedDescription& description,

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "compress/sparse_tensor.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 
@@ -76,6 +77,7 @@ Shape shape_of(const Json& sizes, const std::string& where) {
 }  // namespace
 
 std::size_t PackedTensor::value_bytes() const {
+  if (is_sparse(form)) return sparse_bytes(shape, stored);
   if (form == TensorForm::int4) return shape.rows() * pieces_of(shape.cols(), 2);
   return shape.size() * bits_of(form) / 8;
 }
@@ -106,6 +108,7 @@ void PackedWriter::append(const PackedTensor& tensor) {
   Json entry{{"name", tensor.name}, {"form", name_of(tensor.form)}, {"offset", size_}};
   for (const std::size_t size : tensor.shape.sizes()) entry["shape"].push_back(size);
   if (is_integer(tensor.form)) entry["group"] = tensor.group;
+  if (is_sparse(tensor.form)) entry["stored"] = tensor.stored;
   if (tensor.input) entry["input"] = {{"scale", double{tensor.input->scale}}, {"zero", tensor.input->zero}};
   tensors_.push_back(std::move(entry));
   append(std::as_bytes(std::span{tensor.scales}));
@@ -178,6 +181,10 @@ void PackedFile::read_contents(const std::string& contents) {
       tensor.group = member<std::size_t>(each, "group", its, Exit::checkpoint);
       ensure(Exit::checkpoint, tensor.shape.dimensions() == 2 && tensor.group > 0, its, ": groups of ", tensor.group,
              " columns of a tensor of shape ", tensor.shape);
+    }
+    if (is_sparse(tensor.form)) {
+      tensor.stored = member<std::size_t>(each, "stored", its, Exit::checkpoint);
+      check_stored(tensor, its);
     }
     if (const auto input = optional_member<Json>(each, "input", its, Exit::checkpoint)) {
       const auto scale = static_cast<float>(member<double>(*input, "scale", its, Exit::checkpoint));

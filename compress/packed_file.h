@@ -4,7 +4,8 @@
 //   /tokenizer  uint8, what defines the tokenizer (absent for bytes)
 //   /bytes      uint8, every tensor's scales (float32, (out, groups)) and values, row by row, little-endian: int8 as
 //   two's
-//               complement; of int4 two in a byte, the first in the lower half, rows beginning with a byte
+//               complement; of int4 two in a byte, the first in the lower half, rows beginning with a byte; of sparse
+//               forms indices and float32 values (compress/sparse_tensor.h)
 //   attributes  format "tranche packed", version 1, tokenizer (its kind), checksum (XXH3, 128 bits, of the three)
 //
 // Nothing in it depends on the machine: kernels' own order is made when it is loaded.
@@ -28,9 +29,10 @@ struct PackedTensor {
   std::string name;
   Shape shape;
   TensorForm form = TensorForm::float32;
-  std::size_t group = 0;      // of integers
-  std::vector<float> scales;  // of integers: (out, groups), each from 2^-100 to 2^100
-  std::vector<std::byte> values;
+  std::size_t group = 0;        // of integers
+  std::vector<float> scales{};  // of integers: (out, groups), each from 2^-100 to 2^100
+  std::vector<std::byte> values{};
+  std::size_t stored = 0;               // of sparse forms: how many values are there
   std::optional<ScaleAndZero> input{};  // of int8_static: of what the weight multiplies, levels 0 .. 255
 
   ops::QuantizationGrid grid() const { return {shape.rows(), shape.cols(), group}; }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compress/sparse_tensor.h"
 #include "runtime/base/error.h"
 
 namespace tranche::compress {
@@ -66,10 +67,13 @@ void PackedParameters::check_all_used() const {
 Tensor PackedParameters::numbers_of(const PackedTensor& tensor) const {
   const Tensor numbers = Tensor::empty(device_, tensor.name, Category::parameters, tensor.shape, DType::float32);
   const std::span<float> into = numbers.span<float>();
+  const bool sparse = is_sparse(tensor.form);
+  if (sparse) unpack_sparse(tensor, str(file_.path().string(), ": ", tensor.name), into);
   for (std::size_t i = 0; i < into.size(); ++i) {
-    into[i] = tensor.form == TensorForm::float16    ? number_at<float16>(tensor, i)
-              : tensor.form == TensorForm::bfloat16 ? number_at<bfloat16>(tensor, i)
-                                                    : number_at<float>(tensor, i);
+    if (!sparse)
+      into[i] = tensor.form == TensorForm::float16    ? number_at<float16>(tensor, i)
+                : tensor.form == TensorForm::bfloat16 ? number_at<bfloat16>(tensor, i)
+                                                      : number_at<float>(tensor, i);
     ensure(Exit::checkpoint, std::isfinite(into[i]), file_.path().string(), ": ", tensor.name, "[", i, "] is ",
            into[i]);
   }

@@ -7,9 +7,9 @@
 namespace tranche::compress {
 namespace {
 
-constexpr std::array<std::string_view, 6> scheme_names{"int8-dynamic", "int8-static", "int8-weight",
-                                                       "int4-weight",  "float16",     "bfloat16"};
-constexpr std::array<std::string_view, 5> form_names{"float32", "float16", "bfloat16", "int8", "int4"};
+constexpr std::array<std::string_view, 7> scheme_names{"int8-dynamic", "int8-static", "int8-weight", "int4-weight",
+                                                       "float16",      "bfloat16",    "sparse"};
+constexpr std::array<std::string_view, 7> form_names{"float32", "float16", "bfloat16", "int8", "int4", "bitmap", "2:4"};
 constexpr std::size_t most_in_group = 128;
 
 }  // namespace
@@ -40,7 +40,8 @@ Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table) {
     case Scheme::int8_weight: return {TensorForm::int8, group};
     case Scheme::int4_weight: return table ? Plan{TensorForm::int8, most_in_group} : Plan{TensorForm::int4, group};
     case Scheme::float16: return {TensorForm::float16, 0};
-    case Scheme::bfloat16: break;
+    case Scheme::bfloat16:
+    case Scheme::sparse: break;
   }
   return {TensorForm::bfloat16, 0};
 }

@@ -17,15 +17,18 @@ enum class Scheme : std::uint8_t {
   int4_weight,   // weights of linears of 4 bits in groups, tables as int8_weight
   float16,       // stored in half the bytes, computed with as float32
   bfloat16,
+  sparse,  // of pruned models: float32 without most of the zeros; computed with as float32
 };
 std::string_view name_of(Scheme scheme);       // "int8-dynamic"
 Scheme scheme_named(const std::string& name);  // Exit::usage for another
 
-// One tensor's form.
-enum class TensorForm : std::uint8_t { float32, float16, bfloat16, int8, int4 };
+// One tensor's form; of the last two compress/sparse_tensor.h tells.
+enum class TensorForm : std::uint8_t { float32, float16, bfloat16, int8, int4, bitmap, two_of_four };
 std::string_view name_of(TensorForm form);
 TensorForm form_named(std::string_view name, const std::string& where);  // Exit::checkpoint for another
+constexpr bool is_sparse(TensorForm form) { return form == TensorForm::bitmap || form == TensorForm::two_of_four; }
 constexpr bool is_integer(TensorForm form) { return form == TensorForm::int8 || form == TensorForm::int4; }
+// Of an element; not of sparse forms.
 constexpr unsigned bits_of(TensorForm form) {
   return form == TensorForm::float32 ? 32 : form == TensorForm::int8 ? 8 : form == TensorForm::int4 ? 4 : 16;
 }
@@ -35,7 +38,7 @@ struct Plan {
   std::size_t group = 0;  // of integers: columns that share a scale
 };
 
-// What the scheme makes of a tensor. Vectors (biases, gains) stay float32. table: rows are looked up.
+// What the scheme (not sparse) makes of a tensor. Vectors (biases, gains) stay float32. table: rows are looked up.
 // group: asked for, a multiple of 32 from 32 to 128; of int8_dynamic there is none.
 Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table);
 

@@ -66,6 +66,8 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
   const compress::Scheme scheme = compress::scheme_named(options.scheme);
   ensure(Exit::usage, options.group % 32 == 0 && options.group >= 32 && options.group <= 128, "--group ", options.group,
          ": expected 32, 64, 96 or 128");
+  ensure(Exit::usage, scheme != compress::Scheme::sparse,
+         "--scheme sparse: `tranche compress convert` writes it of a model that was pruned while it trained");
   const bool is_static = scheme == compress::Scheme::int8_static;
   ensure(Exit::usage, is_static == !options.ranges.empty(),
          is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
@@ -84,9 +86,13 @@ Exit convert_checkpoint(const Options& options, Session& session) {
   const compress::Scheme scheme = compress::scheme_after(open_checkpoint(options.checkpoint, session).job->compression);
   OpenedModel model{options.checkpoint, session};
   const Job& job = *model.opened.job;
-  compress::convert_model(
-      options.output, describe(job, scheme), model.units(), [&](const Unit& unit) { return model.values_of(unit); },
-      job.compression, model.replica.quantization(), model.updates, job.amp.precision().working, *model.device);
+  const auto values_of = [&](const Unit& unit) { return model.values_of(unit); };
+  if (scheme == compress::Scheme::sparse)
+    compress::convert_pruned_model(options.output, describe(job, scheme), model.units(), values_of,
+                                   job.compression.pruning, model.updates);
+  else
+    compress::convert_model(options.output, describe(job, scheme), model.units(), values_of, job.compression,
+                            model.replica.quantization(), model.updates, job.amp.precision().working, *model.device);
   tell(options.output, model.replica.model().parameters());
   return Exit::success;
 }
@@ -124,8 +130,9 @@ void add_compress(CLI::App& app, Chosen& chosen) {
   command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return run(quantize_checkpoint, *options); }; });
 
-  CLI::App* convert =
-      parent->add_subcommand("convert", "Write what quantization-aware training made, with the bits it trained for");
+  CLI::App* convert = parent->add_subcommand(
+      "convert",
+      "Write what quantization-aware training or pruning made: with the bits it trained for, without the zeros");
   add_ends(*convert, *options);
   convert->callback([options, &chosen] { chosen = [options] { return run(convert_checkpoint, *options); }; });
 }

@@ -76,7 +76,8 @@ TEST_F(Compression, WhatCannotBeConvertedSaysWhyAndWritesNothing) {
     EXPECT_FALSE(std::filesystem::exists(folder.path() / "small.packed.partial"));
     return result.errors;
   };
-  EXPECT_THAT(refusal(""), HasSubstr("was trained without compression_training.weight_quantization"));
+  EXPECT_THAT(refusal(""),
+              HasSubstr("was trained without compression_training.weight_quantization and sparse_pruning"));
   EXPECT_THAT(refusal(quantization("8", R"(, "quantization_type": "asymmetric")")),
               HasSubstr("quantization_type=symmetric"));
   EXPECT_THAT(refusal(quantization("8", R"(, "schedule_offset": 50)")), HasSubstr("fake quantization begins after 50"));
@@ -139,6 +140,41 @@ TEST_F(Compression, PruningThatCannotBeIsRefused) {
   EXPECT_THAT(refusal("", half, quantized + "asymmetric" + with_bits("8")), HasSubstr("need not contain 0"));
   EXPECT_THAT(refusal("", half, quantized + "symmetric" + with_bits("1")), HasSubstr("need not contain 0"));
   EXPECT_THAT(refusal("", half, quantized + "symmetric" + with_bits("2")), HasSubstr("a step is"));
+}
+
+TEST_F(Compression, APrunedModelIsStoredWithoutItsZerosAndComputesTheSame) {
+  const std::string wide = " --set model.n_embd=128 --set model.n_layer=2 ";
+  const std::string begin = R"(, "compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": true,
+      "schedule_offset": 2, "schedule_offset_end": 4)",
+                    end = R"(}, "different_groups": {"all": {"params": {"dense_ratio": 0.5}}}}})";
+  for (const char* how : {"", R"(, "scope": "global")", R"(, "block_pattern": "2:4")"}) {
+    SCOPED_TRACE(how);
+    write_job(begin + how + end);
+    ASSERT_EQ(shell("rm -rf runs small.packed").exit, 0);
+    ASSERT_EQ(run("train job.json --set steps=1" + wide).exit, 0);
+    const Result early = run("compress convert runs/job -o small.packed");
+    EXPECT_EQ(early.exit, 2);
+    EXPECT_THAT(early.errors, HasSubstr("pruning begins after 2: train on, then convert"));
+    ASSERT_EQ(run("train job.json --resume --set steps=6" + wide).exit, 0);
+    const Result converted = run("compress convert runs/job -o small.packed");
+    ASSERT_EQ(converted.exit, 0) << converted.errors;
+    EXPECT_THAT(converted.output, HasSubstr("small.packed: sparse"));
+    const auto packed = static_cast<double>(std::filesystem::file_size(folder.path() / "small.packed"));
+    const double dense = 4.0 * std::stod(converted.output.substr(converted.output.find(" for ") + 5));
+    EXPECT_LT(packed, 0.6 * dense);
+    const auto evaluated = [&](const std::string& model) {
+      const Result result =
+          run("evaluate job.json --set data.validation=train.h5 --samples 40 --checkpoint " + model + wide);
+      EXPECT_EQ(result.exit, 0) << result.errors;
+      return result.output.substr(result.output.find(':'));
+    };
+    EXPECT_EQ(evaluated("small.packed"), evaluated("runs/job"));
+    const Result generated = run("generate small.packed --prompt tranche --tokens 8 --temperature 0");
+    EXPECT_EQ(generated.exit, 0) << generated.errors;
+    EXPECT_EQ(generated.output, run("generate runs/job --prompt tranche --tokens 8 --temperature 0").output);
+  }
+  EXPECT_THAT(run("compress quantize runs/job --scheme sparse -o other.packed").errors,
+              HasSubstr("`tranche compress convert` writes it"));
 }
 
 TEST_F(Compression, APatternThatDividesNoRowIsRefused) {
