@@ -19,6 +19,7 @@ struct Options {
   std::size_t ranks = 0;             // 0: as many as the hosts have slots
   std::string hostfile, mpirun;
   std::size_t restarts = 3;
+  double silence = 30, stall = 600;  // seconds
   bool resume = false, refill = false, print = false;
 };
 
@@ -33,6 +34,10 @@ std::vector<std::string> train_command(const Options& options, const Job& job, b
   set(str("train_micro_batch_size_per_gpu=", job.batch.micro_batch_size));
   set("gradient_accumulation_steps=null");
   return command;
+}
+
+std::chrono::milliseconds milliseconds_of(double seconds) {
+  return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
 }
 
 Exit run(Options options) {
@@ -57,6 +62,7 @@ Exit run(Options options) {
   launched.refill = options.refill;
   launched.blocks = job.batch.deal.micro_batches / job.batch.deal.block;
   launched.directory = job.directory();
+  launched.patience = {.silence = milliseconds_of(options.silence), .stall = milliseconds_of(options.stall)};
   if (!options.print) return supervise(launched);
   std::cout << shell_line(line_of(launched, launched.ranks, launched.resume)) << "\n";
   return Exit::success;
@@ -83,6 +89,16 @@ void add_launch(CLI::App& app, Chosen& chosen) {
       ->add_option("--max-restarts", options->restarts, "give up after so many restarts in a row that come no further")
       ->check(CLI::Range(0, 1 << 20))
       ->type_name("R")
+      ->capture_default_str();
+  command->add_option("--silence", options->silence, "end the ranks when one says nothing for so many seconds")
+      ->check(CLI::Range(1.0, 1e6))
+      ->type_name("S")
+      ->capture_default_str();
+  command
+      ->add_option("--stall", options->stall,
+                   "end the ranks when none comes to another step, collective or phase for so many seconds")
+      ->check(CLI::Range(1.0, 1e6))
+      ->type_name("S")
       ->capture_default_str();
   command->add_flag("--refill", options->refill,
                     "a lost rank's place can be taken again: restart as many ranks, not fewer");

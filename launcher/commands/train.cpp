@@ -7,6 +7,7 @@
 #include "launcher/assemble.h"
 #include "launcher/choices.h"
 #include "launcher/commands/commands.h"
+#include "launcher/control/reporter.h"
 #include "launcher/progress.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
@@ -108,11 +109,12 @@ class Teller {
 };
 
 // From the first memory that is taken to the last checkpoint.
-Exit run_job(const Options& options, Session& session, const Start& start) {
+Exit run_job(const Options& options, Session& session, const Start& start, Reporter& reporter) {
   const Job& job = *start.job;
   const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
+  world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
   Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}, savers.get()};
   if (start.resumes)
@@ -136,10 +138,12 @@ Exit run_job(const Options& options, Session& session, const Start& start) {
   }
   if (trainer.steps() >= job.train.steps)
     log::info(str("nothing to do: ", trainer.steps(), " steps are done, and \"steps\" is ", job.train.steps));
+  reporter.phase("training");
   const LoopEnd end = run_loop(trainer, job.train.steps, job.checkpoint.every, *world,
                                {.batch =
                                     [&](std::uint64_t step) {
                                       trace.before_step(step);
+                                      reporter.step(step + 1);
                                       return reader.read(step, session.rank());
                                     },
                                 .report =
@@ -149,10 +153,13 @@ Exit run_job(const Options& options, Session& session, const Start& start) {
                                 .save =
                                     [&] {
                                       const std::int64_t begin = trace::now();
+                                      reporter.phase("saving");
                                       assembly.save();
+                                      reporter.phase("training");
                                       if (teller) teller->saved(1e-9 * static_cast<double>(trace::now() - begin));
                                     },
                                 .stop = [&] { return stop_requested() || assembly.saving_failed(); }});
+  reporter.phase("finishing");
   assembly.finish_saving();
   trace.finish();
   if (teller) teller->clear();
@@ -162,6 +169,7 @@ Exit run_job(const Options& options, Session& session, const Start& start) {
 }
 
 Exit train(const Options& options, Session& session) {
+  Reporter reporter{session.rank(), session.ranks()};
   Start start;
   together(session.control(), "job", [&] { read_start(options, session.rank(), session.ranks(), start); });
   const Job& job = *start.job;
@@ -172,7 +180,7 @@ Exit train(const Options& options, Session& session) {
     if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
   });
   try {
-    return run_job(options, session, start);
+    return run_job(options, session, start, reporter);
   } catch (const Error& error) {
     if (error.exit() != Exit::out_of_memory) throw;
     // The plan knows only what the job limits; the machine's own memory may have ended as well.

@@ -21,8 +21,10 @@ enum class End {
 };
 struct Ending {
   End end = End::finished;
-  int code = 0;      // the program's exit code (docs/errors.md), or mpirun's own
-  std::string text;  // "ended with 137: a rank was killed by signal 9 (Killed)"
+  int code = 0;              // the program's exit code (docs/errors.md), or mpirun's own
+  std::string text;          // "ended with 137: a rank was killed by signal 9 (Killed)"
+  Exit fault = Exit::ranks;  // what to end with if this was once too often
+  std::size_t lost = 1;      // ranks whose places are lost with them
 };
 // Of a status that waitpid gave.
 Ending ending_of(int status);

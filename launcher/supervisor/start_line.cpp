@@ -35,7 +35,10 @@ Words mpirun_line(const Place& place, std::size_t ranks) {
 }
 
 Words srun_line(const Place& place, std::size_t ranks) {
-  Words words{place.program, "--mpi=pmix", str("--ntasks=", ranks), "--kill-on-bad-exit=1"};
+  Words words;
+  if (!place.passed.empty()) words.emplace_back("env");
+  words.insert(words.end(), place.passed.begin(), place.passed.end());
+  append(words, {place.program, "--mpi=pmix", str("--ntasks=", ranks), "--kill-on-bad-exit=1"});
   if (place.cores_of_each != 0) words.push_back(str("--cpus-per-task=", place.cores_of_each));
   return words;
 }

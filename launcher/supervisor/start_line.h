@@ -17,8 +17,10 @@ struct Place {
   std::string program = "mpirun";   // the starter: a path, or a name that PATH finds
   std::vector<Host> hosts;          // mpirun's; empty: this machine, or what the cluster gave
   bool root = false;                // this user is root, to whom mpirun objects
-  std::vector<std::string> passed;  // "NAME=VALUE" that ranks on other hosts are to find too
+  std::vector<std::string> passed;  // "NAME=VALUE" that ranks are to find, on other hosts too
   std::size_t cores_of_each = 0;    // srun's --cpus-per-task; 0: not said
+
+  bool one_host() const { return starter == Starter::mpirun && hosts.empty(); }
 };
 
 // This process's surroundings: inside a Slurm allocation srun, unless `mpirun` is named or there are hosts.

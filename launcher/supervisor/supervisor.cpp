@@ -2,10 +2,13 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
 
+#include "launcher/control/channel.h"
 #include "launcher/supervisor/process.h"
 #include "launcher/supervisor/restarts.h"
 #include "runtime/base/log.h"
@@ -17,6 +20,9 @@ namespace asio = boost::asio;
 
 // Ranks that an mpirun left behind when it was killed notice it within this time, or are killed.
 constexpr std::chrono::seconds farewell{5};
+constexpr std::chrono::milliseconds look_again{100};
+
+using Clock = std::chrono::steady_clock;
 
 class Supervisor {
  public:
@@ -30,17 +36,17 @@ class Supervisor {
     Restarts restarts{job_.restarts, reached_in(job_.directory)};
     std::size_t ranks = job_.ranks;
     for (bool resumes = job_.resume;; resumes = true) {
-      const Ending ending = attempt(line_of(job_, ranks, resumes));
+      const Ending ending = attempt(ranks, resumes);
       if (ending.end == End::finished) return Exit::success;
       if (ending.end == End::stopped || (stops_ != 0 && ending.end == End::lost)) return Exit::stopped;
       const std::string what = str(job_.place.program, " ", ending.text);
       // The ranks have said why. Codes of ours go on as they are; others are mpirun's own.
       if (ending.end == End::refused) fail(refusal(ending.code), what + "; starting again would change nothing");
-      if (!job_.refill && places_ > 1) --places_;
+      if (!job_.refill) places_ -= std::min(ending.lost, places_ - 1);
       ranks = ranks_for(places_, job_.blocks);
       const Reached reached = reached_in(job_.directory);
       const auto wait = restarts.next(reached);
-      ensure(Exit::ranks, wait.has_value(), what, "; gave up after ", restarts.in_vain(),
+      ensure(ending.fault, wait.has_value(), what, "; gave up after ", restarts.in_vain(),
              " restarts that came no further than step ", reached.told, " (--max-restarts)");
       log::info(str(what, "; going on from ", reached.saved == 0 ? "the start" : str("step ", reached.saved), " with ",
                     ranks, ranks == 1 ? " rank" : " ranks", " in ", wait->count(), " s (restart ", restarts.in_vain(),
@@ -55,22 +61,64 @@ class Supervisor {
     return code <= static_cast<int>(Exit::storage) ? static_cast<Exit>(code) : Exit::internal;
   }
 
-  Ending attempt(const std::vector<std::string>& line) {
-    Process process{line};
+  // From a start to its end, whoever brought that about.
+  Ending attempt(std::size_t ranks, bool resumes) {
+    ControlChannel channel{io_, ranks, {.one_host = job_.place.one_host(), .shared = job_.directory}};
+    Process process{line_of(job_, ranks, resumes, channel.environment())};
     process_ = &process;
-    while (!process.ended()) io_.run_one();
+    const std::optional<Roll::Verdict> verdict = watch(process, channel.roll());
     process_ = nullptr;
     outlive_children(farewell);
-    return ending_of(*process.ended());
+    Ending ending = ending_of(*process.ended());
+    if (channel.dropped() != 0)
+      log::info(str(channel.dropped(), " connections to the supervisor were none of its ranks' and were dropped"));
+    if (!verdict) return explained(std::move(ending), channel.roll());
+    const std::string what = verdict->text.substr(0, verdict->text.find('\n'));  // the table has been shown
+    return {End::lost, ending.code, "was ended: " + what, verdict->fault, verdict->lost.size()};
+  }
+
+  // Waits for the end; ends the job itself when its ranks stand still, and then says why.
+  std::optional<Roll::Verdict> watch(Process& process, Roll& roll) {
+    std::optional<Roll::Verdict> verdict;
+    Clock::time_point looked = Clock::now(), ended_at = Clock::time_point::max();
+    asio::steady_timer timer{io_};
+    while (!process.ended()) {
+      wait(timer, look_again);
+      const Clock::time_point now = Clock::now();
+      if (now - looked > 10 * look_again) roll.excuse(now);  // this process was stopped, not the ranks
+      looked = now;
+      if (!verdict && (verdict = roll.judge(job_.patience, now))) {
+        log::info(str("ending the ranks: ", verdict->text));
+        process.signal(SIGTERM);
+        ended_at = now;
+      }
+      if (verdict && now - ended_at > farewell) process.signal(SIGKILL);
+    }
+    return verdict;
+  }
+
+  // With what the ranks said last, where they were lost.
+  static Ending explained(Ending ending, const Roll& roll) {
+    if (ending.end != End::lost) return ending;
+    if (const auto verdict = roll.judge_ended(Clock::now())) {
+      log::info(verdict->text);
+      ending.fault = verdict->fault;
+      ending.lost = verdict->lost.size();
+    }
+    return ending;
   }
 
   void pause(std::chrono::seconds time) {
-    asio::steady_timer timer{io_, time};
-    bool over = false;
-    timer.async_wait([&over](boost::system::error_code) { over = true; });
-    while (!over && stops_ == 0) io_.run_one();
-    timer.cancel();
-    while (!over) io_.run_one();  // its handler refers to this scope
+    asio::steady_timer timer{io_};
+    const Clock::time_point end = Clock::now() + time;
+    while (stops_ == 0 && Clock::now() < end) wait(timer, look_again);
+  }
+
+  // Runs what there is to run for so long, or until something has happened.
+  void wait(asio::steady_timer& timer, std::chrono::milliseconds at_most) {
+    timer.expires_after(at_most);
+    timer.async_wait([](boost::system::error_code) {});
+    io_.run_one();
   }
 
   // mpirun and srun pass SIGUSR1 on to every rank, and go on themselves (launcher/stop.h).
@@ -103,10 +151,13 @@ class Supervisor {
 
 }  // namespace
 
-std::vector<std::string> line_of(const Supervised& job, std::size_t ranks, bool resumes) {
+std::vector<std::string> line_of(const Supervised& job, std::size_t ranks, bool resumes,
+                                 const std::vector<std::string>& environment) {
+  Place place = job.place;
+  place.passed.insert(place.passed.end(), environment.begin(), environment.end());
   std::vector<std::string> command = job.command;
   if (resumes) command.emplace_back("--resume");
-  return start_line(job.place, ranks, command);
+  return start_line(place, ranks, command);
 }
 
 Exit supervise(const Supervised& job) { return Supervisor{job}.run(); }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/control/roll.h"
 #include "launcher/supervisor/start_line.h"
 #include "runtime/base/error.h"
 
@@ -24,6 +25,7 @@ struct Supervised {
   bool refill = false;               // a lost rank's place can be taken again: start as many ranks as before
   std::size_t blocks = 1;            // numbers of ranks divide this
   std::filesystem::path directory;   // the run's
+  Roll::Patience patience;           // with ranks that say nothing, or do nothing
 };
 
 // Returns when the job is done, or asked to stop by SIGINT or SIGTERM: the ranks save and stop; a second signal ends
@@ -31,7 +33,8 @@ struct Supervised {
 // under way at a time.
 Exit supervise(const Supervised& job);
 
-// The command of one start: `resumes` for all but perhaps the first.
-std::vector<std::string> line_of(const Supervised& job, std::size_t ranks, bool resumes);
+// The command of one start: `resumes` for all but perhaps the first; `environment` as in Place::passed.
+std::vector<std::string> line_of(const Supervised& job, std::size_t ranks, bool resumes,
+                                 const std::vector<std::string>& environment = {});
 
 }  // namespace tranche

@@ -95,6 +95,7 @@ void Communicator::record(std::string_view op, const std::string& label, std::si
   ++sum.count;
   sum.bytes += bytes;
   CollectiveRecord entry{sequence_++, op, label, bytes};
+  if (observer_) observer_(entry);
   if (records_.size() < history)
     records_.push_back(std::move(entry));
   else

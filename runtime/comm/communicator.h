@@ -66,6 +66,9 @@ class Communicator {
   // Stops every rank of the job; does not return where ranks are processes. Callable from any thread.
   virtual void abort(int exit_code) = 0;
 
+  // Called with each collective as it is issued, on the thread that issues it, from here on.
+  void observe(std::function<void(const CollectiveRecord&)> observer) { observer_ = std::move(observer); }
+
   // By op, since construction.
   const std::map<std::string_view, Traffic>& traffic() const { return traffic_; }
   // The newest records, oldest first; the last `history` of them are kept.
@@ -91,6 +94,7 @@ class Communicator {
   std::uint64_t sequence_ = 0;
   std::map<std::string_view, Traffic> traffic_;
   std::vector<CollectiveRecord> records_;  // a ring once it holds `history`
+  std::function<void(const CollectiveRecord&)> observer_;
 };
 
 // One rank alone: everything happens at once.

@@ -1,0 +1,72 @@
+#include "launcher/control/messages.h"
+
+#include "runtime/base/json.h"
+
+namespace tranche {
+namespace {
+
+constexpr const char* where = "a rank's message";
+
+std::string framed(const Json& message) {
+  // What a name's cut end left of a character is replaced.
+  const std::string text = message.dump(-1, ' ', false, Json::error_handler_t::replace);
+  check(text.size() <= longest_message, where, " of ", text.size(), " bytes is too long");
+  std::string frame;
+  for (std::size_t i = 0; i < message_header; ++i) frame += static_cast<char>((text.size() >> (8 * i)) & 0xff);
+  return frame + text;
+}
+
+template <class T> T get(const Json& message, const std::string& key) {
+  return member<T>(message, key, where, Exit::ranks);
+}
+
+std::string name(const std::string& text) {
+  std::string cut = text.substr(0, longest_name);
+  for (char& c : cut)
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';  // it will stand in a table on a terminal
+  return cut;
+}
+
+}  // namespace
+
+std::string encoded(const Hello& hello) {
+  return framed({{"token", hello.token},
+                 {"rank", hello.rank},
+                 {"ranks", hello.ranks},
+                 {"host", name(hello.host)},
+                 {"pid", hello.pid}});
+}
+
+std::string encoded(const Activity& activity) {
+  return framed({{"step", activity.step},
+                 {"phase", name(activity.phase)},
+                 {"collectives", activity.collectives},
+                 {"collective", name(activity.collective)},
+                 {"left", activity.left}});
+}
+
+std::size_t message_length(const unsigned char (&header)[message_header]) {
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < message_header; ++i) length |= std::size_t{header[i]} << (8 * i);
+  return length;
+}
+
+Hello decoded_hello(std::string_view text) {
+  const Json message = parse_json(text, where, Exit::ranks);
+  return {.token = get<std::string>(message, "token"),
+          .rank = get<std::size_t>(message, "rank"),
+          .ranks = get<std::size_t>(message, "ranks"),
+          .host = name(get<std::string>(message, "host")),
+          .pid = get<std::int64_t>(message, "pid")};
+}
+
+Activity decoded_activity(std::string_view text) {
+  const Json message = parse_json(text, where, Exit::ranks);
+  return {.step = get<std::size_t>(message, "step"),
+          .phase = name(get<std::string>(message, "phase")),
+          .collectives = get<std::size_t>(message, "collectives"),
+          .collective = name(get<std::string>(message, "collective")),
+          .left = get<bool>(message, "left")};
+}
+
+}  // namespace tranche

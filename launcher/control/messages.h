@@ -1,0 +1,51 @@
+// What a rank tells its supervisor. Each message is four bytes, its length in bytes with the lowest first, and so much
+// JSON. The first one must be a Hello with the right token, or the supervisor hangs up.
+//
+//   {"token": "9f2c...", "rank": 1, "ranks": 4, "host": "node-a", "pid": 4711}
+//   {"step": 12, "phase": "training", "collectives": 801, "collective": "all_gather of blocks.3", "left": false}
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tranche {
+
+inline constexpr std::size_t message_header = 4;      // bytes
+inline constexpr std::size_t longest_message = 2048;  // bytes behind the header
+inline constexpr std::size_t longest_name = 120;      // of a host, a phase, a collective; the rest is cut
+
+// The supervisor's address and the file with its token, as ranks find them in their environment.
+inline constexpr const char* supervisor_variable = "TRANCHE_SUPERVISOR";   // "unix:PATH" or "tcp:HOST:PORT"
+inline constexpr const char* token_variable = "TRANCHE_SUPERVISOR_TOKEN";  // a path
+
+struct Hello {
+  std::string token;
+  std::size_t rank = 0, ranks = 1;
+  std::string host;
+  std::int64_t pid = 0;
+};
+
+// What a rank is doing; sent several times a second, and once more when it leaves of its own accord.
+struct Activity {
+  std::uint64_t step = 0;  // under way, the first is 1; 0: none yet
+  std::string phase = "starting";
+  std::uint64_t collectives = 0;  // issued by the training communicator so far
+  std::string collective;         // the newest of them: operation and label
+  bool left = false;              // the last message: the rank has ended its work, well or with an error of its own
+  bool operator==(const Activity&) const = default;
+};
+
+// With the header.
+std::string encoded(const Hello& hello);
+std::string encoded(const Activity& activity);
+
+// Length of the message whose header this is; may be longer than allowed.
+std::size_t message_length(const unsigned char (&header)[message_header]);
+
+// Of what came behind the header. Throw Exit::ranks for anything else.
+Hello decoded_hello(std::string_view message);
+Activity decoded_activity(std::string_view message);
+
+}  // namespace tranche

@@ -1,0 +1,46 @@
+// The rank's side of the control channel: tells the supervisor, if there is one, what the rank is doing.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "launcher/control/messages.h"
+
+namespace tranche {
+
+struct CollectiveRecord;
+
+// Connects to the address in the environment (messages.h) and reports from a thread of its own, every `beat`. Where
+// there is no supervisor, or it goes away, or cannot be reached, the rank works on; the latter two are logged once. No
+// function waits for the supervisor, but for the destructor, at most a fifth of a second: what is said last must be out
+// before others end this process.
+class Reporter {
+ public:
+  Reporter(std::size_t rank, std::size_t ranks);
+  ~Reporter();
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+
+  // From any thread.
+  void step(std::uint64_t step);
+  void phase(std::string_view phase);
+  void issued(const CollectiveRecord& record);
+
+ private:
+  void report();
+  bool send(const std::string& message);
+
+  int socket_ = -1;  // -1: nobody listens
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  Activity activity_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tranche

@@ -1,0 +1,129 @@
+#include "launcher/control/roll.h"
+
+#include <algorithm>
+
+#include "launcher/progress.h"
+#include "launcher/table.h"
+
+namespace tranche {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+std::string names(const std::vector<std::size_t>& ranks) {
+  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
+  for (std::size_t i = 0; i < ranks.size(); ++i) text += str(i == 0 ? "" : ", ", ranks[i]);
+  return text;
+}
+
+}  // namespace
+
+bool Roll::joins(const Hello& hello, Time now) {
+  if (hello.ranks != ranks_.size() || hello.rank >= ranks_.size() || ranks_[hello.rank].joined) return false;
+  ranks_[hello.rank] = {.joined = true,
+                        .connected = true,
+                        .host = hello.host,
+                        .pid = hello.pid,
+                        .activity = {},
+                        .heard = now,
+                        .moved = now};
+  return true;
+}
+
+void Roll::says(std::size_t rank, const Activity& activity, Time now) {
+  Rank& it = ranks_.at(rank);
+  if (it.activity != activity) it.moved = now;
+  it.activity = activity;
+  it.heard = now;
+}
+
+void Roll::parts(std::size_t rank, Time now) {
+  ranks_.at(rank).connected = false;
+  if (!ranks_[rank].activity.left && !first_gone_) first_gone_ = Gone{rank, table(now)};
+}
+
+void Roll::excuse(Time now) {
+  for (Rank& rank : ranks_) rank.heard = rank.moved = now;
+}
+
+bool Roll::complete() const { return std::ranges::all_of(ranks_, &Rank::joined); }
+
+std::optional<Roll::Verdict> Roll::judge(const Patience& patience, Time now) const {
+  if (!complete()) return std::nullopt;
+  std::vector<std::size_t> silent_ranks;
+  std::size_t watched = 0, stalled = 0;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    const Rank& rank = ranks_[r];
+    if (!rank.connected || rank.activity.left) continue;
+    ++watched;
+    if (now - rank.heard >= patience.silence) silent_ranks.push_back(r);
+    if (now - rank.moved >= patience.stall) ++stalled;
+  }
+  if (!silent_ranks.empty())
+    return Verdict{
+        silent,
+        str(names(silent_ranks), silent_ranks.size() == 1 ? " has" : " have", " not been heard of for ",
+            duration_text(Seconds{patience.silence}.count()), ": stopped, swapped out, or cut off\n", table(now)),
+        silent_ranks};
+  if (watched == 0 || stalled < watched) return std::nullopt;
+  const std::string apart = difference();
+  if (!apart.empty()) return Verdict{disagree, str(apart, "\n", table(now))};
+  return Verdict{hang, str("no rank has moved for ", duration_text(Seconds{patience.stall}.count()), laggards(), "\n",
+                           table(now))};
+}
+
+std::optional<Roll::Verdict> Roll::judge_ended(Time now) const {
+  if (const std::string apart = difference(); !apart.empty()) return Verdict{disagree, str(apart, "\n", table(now))};
+  if (!first_gone_) return std::nullopt;
+  return Verdict{
+      gone, str("rank ", first_gone_->rank, " was the first to go\n", first_gone_->table), {first_gone_->rank}};
+}
+
+// Ranks that have issued as many collectives, of which the last ones are not the same.
+std::string Roll::difference() const {
+  for (std::size_t a = 0; a < ranks_.size(); ++a)
+    for (std::size_t b = a + 1; b < ranks_.size(); ++b) {
+      const Activity &first = ranks_[a].activity, &second = ranks_[b].activity;
+      if (first.collectives == second.collectives && first.collective != second.collective)
+        return str("ranks ", a, " and ", b, " are in different collectives: number ", first.collectives, " is ",
+                   first.collective, " on the one and ", second.collective, " on the other");
+    }
+  return {};
+}
+
+std::string Roll::laggards() const {
+  std::uint64_t most = 0;
+  std::string collective;
+  for (const Rank& rank : ranks_)
+    if (rank.activity.collectives > most) {
+      most = rank.activity.collectives;
+      collective = rank.activity.collective;
+    }
+  std::vector<std::size_t> behind;
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    if (ranks_[r].activity.collectives < most) behind.push_back(r);
+  if (most == 0) return {};
+  if (behind.empty()) return str("; all are in collective number ", most, ", ", collective);
+  return str(": others wait in collective number ", most, ", ", collective, ", for ", names(behind));
+}
+
+std::string Roll::table(Time now) const {
+  std::vector<Row> rows{{"rank", "host", "process", "step", "phase", "collective", "heard of"}};
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    const Rank& rank = ranks_[r];
+    if (!rank.joined) {
+      rows.push_back({str(r), "-", "-", "-", "-", "-", "never"});
+      continue;
+    }
+    const Activity& is = rank.activity;
+    const std::string heard = str(duration_text(Seconds{now - rank.heard}.count()), " ago");
+    rows.push_back({str(r), rank.host, str(rank.pid), str(is.step), is.phase,
+                    is.collectives == 0 ? "-" : str(is.collectives, ": ", is.collective),
+                    is.left          ? "has left"
+                    : rank.connected ? heard
+                                     : "gone"});
+  }
+  return aligned(rows, 7);
+}
+
+}  // namespace tranche

@@ -1,0 +1,74 @@
+// What the supervisor knows of each rank, and what is wrong with them. Times are given: nothing here looks at a clock.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launcher/control/messages.h"
+#include "runtime/base/error.h"
+
+namespace tranche {
+
+class Roll {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  // Of a job of so many ranks, none of which has been heard of.
+  explicit Roll(std::size_t ranks) : ranks_(ranks) {}
+
+  // False if it cannot be one of them: a number out of range, a job of another size, or a rank that is there already.
+  bool joins(const Hello& hello, Time now);
+  void says(std::size_t rank, const Activity& activity, Time now);
+  // Its connection is closed. The first of those that had not said that they leave is remembered, with the table of
+  // that moment: others follow only because it is gone.
+  void parts(std::size_t rank, Time now);
+  // The supervisor itself was held up, so that what it heard last is no sign of anything.
+  void excuse(Time now);
+
+  struct Gone {
+    std::size_t rank = 0;
+    std::string table;
+  };
+  const std::optional<Gone>& first_gone() const { return first_gone_; }
+  bool complete() const;  // every rank has joined
+
+  // How the ranks ended that are judged here: as exit codes of the job (docs/launch.md).
+  static constexpr Exit gone{9}, silent{10}, hang{11}, disagree{12};
+  struct Verdict {
+    Exit fault = gone;
+    std::string text;
+    std::vector<std::size_t> lost{};  // ranks without which the job has to go on
+  };
+  struct Patience {
+    std::chrono::milliseconds silence{30'000};  // without a word from a rank that is connected
+    std::chrono::milliseconds stall{600'000};   // in which no rank comes to another step, phase or collective
+  };
+  // What is wrong now. Nothing while ranks are still joining, and nothing about ranks that are gone: mpirun and srun
+  // end the job for those.
+  std::optional<Verdict> judge(const Patience& patience, Time now) const;
+  // Of ranks that have ended: in different collectives, or one that was gone first.
+  std::optional<Verdict> judge_ended(Time now) const;
+
+  // A line for each rank, one above.
+  std::string table(Time now) const;
+
+ private:
+  struct Rank {
+    bool joined = false, connected = false;
+    std::string host;
+    std::int64_t pid = 0;
+    Activity activity;
+    Time heard{}, moved{};
+  };
+  std::string difference() const;
+  std::string laggards() const;
+
+  std::vector<Rank> ranks_;
+  std::optional<Gone> first_gone_;
+};
+
+}  // namespace tranche
