@@ -2,6 +2,7 @@
 #include "tests/runtime/ops/test_device.h"
 
 #include <cstdlib>
+#include <iterator>
 
 #include "runtime/base/error.h"
 #include "runtime/ops/cuda/table.h"
@@ -23,12 +24,12 @@ const Kernels& emulated_kernels() {
   static const Kernels table = [] {
     Kernels kernels{};
     kernels.activation = cuda::activation_kernels();
-    kernels.attention.rotary = cuda::rotary;
-    kernels.attention.rotary_gradient = cuda::rotary_gradient;
+    kernels.attention = cuda::attention_kernels();
     kernels.distillation = cuda::distillation_kernels();
     kernels.elementwise = cuda::elementwise_kernels();
     kernels.embedding = cuda::embedding_kernels();
     kernels.fake_quantize = cuda::fake_quantize_kernels();
+    kernels.linear = cuda::linear_kernels();
     kernels.loss = cuda::loss_kernels();
     kernels.norm = cuda::norm_kernels();
     kernels.optimizer = cuda::optimizer_kernels();
@@ -42,9 +43,11 @@ const Kernels& emulated_kernels() {
 
 }  // namespace
 
-std::unique_ptr<Device> make_test_device(std::size_t) {
+// What a GPU has in place of a number of threads: the order in which they run.
+std::unique_ptr<Device> make_test_device(std::size_t threads) {
   use_cuda_kernels(emulated_kernels());
-  cuda_emulation::use_order(wanted_order());
+  const std::size_t others = threads == 0 ? 0 : threads - 1, orders = std::size(cuda_emulation::all_orders);
+  cuda_emulation::use_order(cuda_emulation::all_orders[(static_cast<std::size_t>(wanted_order()) + others) % orders]);
   return std::make_unique<cuda_emulation::EmulatedDevice>();
 }
 

@@ -23,10 +23,16 @@ struct Smallest {
   template <class T> __device__ T operator()(T a, T b) const { return a < b ? a : b; }
 };
 
-// The threads' values combined into one, which every thread receives. All threads of the block call it.
-template <class Number, class Combine> __device__ Number combined(Number mine, Combine combine) {
+// The lanes' values combined into one, which every lane receives. All lanes of the warp call it.
+template <class Number, class Combine> __device__ Number combined_in_warp(Number mine, Combine combine) {
   for (unsigned by = warp_size / 2; by != 0; by /= 2)
     mine = combine(mine, __shfl_xor_sync(all_lanes, mine, static_cast<int>(by)));
+  return mine;
+}
+
+// The threads' values combined into one, which every thread receives. All threads of the block call it.
+template <class Number, class Combine> __device__ Number combined(Number mine, Combine combine) {
+  mine = combined_in_warp(mine, combine);
   TRANCHE_SHARED(Number, part, most_warps);
   __syncthreads();  // after what the call before reads
   if (threadIdx.x % warp_size == 0) part[threadIdx.x / warp_size] = mine;

@@ -5,6 +5,9 @@
 
 #if defined(__CUDACC__)
 #include <cuda_runtime.h>
+
+// a b + c, rounded once.
+#define TRANCHE_FUSED(a, b, c) __fmaf_rn(a, b, c)
 // `count` elements that the threads of a block share, under `name`.
 #define TRANCHE_SHARED(T, name, count) __shared__ T name[count]
 #define TRANCHE_LAUNCH(kernel, grid, block, stream, ...) kernel<<<grid, block, 0, stream>>>(__VA_ARGS__)

@@ -2,8 +2,8 @@
 // shared memory.
 #include "runtime/ops/functors/rotary.h"
 
+#include "runtime/ops/cuda/attention.h"
 #include "runtime/ops/cuda/launch.cuh"
-#include "runtime/ops/cuda/table.h"
 
 namespace tranche::ops::cuda {
 

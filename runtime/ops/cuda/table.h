@@ -8,18 +8,17 @@
 namespace tranche::ops::cuda {
 
 ActivationKernels activation_kernels();
+AttentionKernels attention_kernels();
 DistillationKernels distillation_kernels();
 ElementwiseKernels elementwise_kernels();
 EmbeddingKernels embedding_kernels();
 FakeQuantizeKernels fake_quantize_kernels();
+LinearKernels linear_kernels();
 LossKernels loss_kernels();
 NormKernels norm_kernels();
 OptimizerKernels optimizer_kernels();
 PackedKernels packed_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
-
-void rotary(Device& device, const Rotary& op);
-void rotary_gradient(Device& device, const RotaryGradient& op);
 
 }  // namespace tranche::ops::cuda
