@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "launcher/commands/commands.h"
 #include "launcher/job.h"
@@ -19,6 +20,7 @@ struct Options {
   std::size_t ranks = 0;             // 0: as many as the hosts have slots
   std::string hostfile, mpirun;
   std::size_t restarts = 3;
+  std::optional<std::uint16_t> port;
   double silence = 30, stall = 600;  // seconds
   bool resume = false, refill = false, print = false;
 };
@@ -62,6 +64,7 @@ Exit run(Options options) {
   launched.refill = options.refill;
   launched.blocks = job.batch.deal.micro_batches / job.batch.deal.block;
   launched.directory = job.directory();
+  launched.port = options.port;
   launched.patience = {.silence = milliseconds_of(options.silence), .stall = milliseconds_of(options.stall)};
   if (!options.print) return supervise(launched);
   std::cout << shell_line(line_of(launched, launched.ranks, launched.resume)) << "\n";
@@ -100,6 +103,8 @@ void add_launch(CLI::App& app, Chosen& chosen) {
       ->check(CLI::Range(1.0, 1e6))
       ->type_name("S")
       ->capture_default_str();
+  command->add_option("--port", options->port, "show the run on http://127.0.0.1:P/; 0: on any port that is free")
+      ->type_name("P");
   command->add_flag("--refill", options->refill,
                     "a lost rank's place can be taken again: restart as many ranks, not fewer");
   command->add_flag("--resume", options->resume, "go on from the newest complete checkpoint at the first start too");

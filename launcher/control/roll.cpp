@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "launcher/progress.h"
-#include "launcher/table.h"
 
 namespace tranche {
 namespace {
@@ -107,23 +106,25 @@ std::string Roll::laggards() const {
   return str(": others wait in collective number ", most, ", ", collective, ", for ", names(behind));
 }
 
-std::string Roll::table(Time now) const {
-  std::vector<Row> rows{{"rank", "host", "process", "step", "phase", "collective", "heard of"}};
+std::vector<Row> Roll::rows(Time now) const {
+  std::vector<Row> lines{{"rank", "host", "process", "step", "phase", "collective", "heard of"}};
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const Rank& rank = ranks_[r];
     if (!rank.joined) {
-      rows.push_back({str(r), "-", "-", "-", "-", "-", "never"});
+      lines.push_back({str(r), "-", "-", "-", "-", "-", "never"});
       continue;
     }
     const Activity& is = rank.activity;
     const std::string heard = str(duration_text(Seconds{now - rank.heard}.count()), " ago");
-    rows.push_back({str(r), rank.host, str(rank.pid), str(is.step), is.phase,
-                    is.collectives == 0 ? "-" : str(is.collectives, ": ", is.collective),
-                    is.left          ? "has left"
-                    : rank.connected ? heard
-                                     : "gone"});
+    lines.push_back({str(r), rank.host, str(rank.pid), str(is.step), is.phase,
+                     is.collectives == 0 ? "-" : str(is.collectives, ": ", is.collective),
+                     is.left          ? "has left"
+                     : rank.connected ? heard
+                                      : "gone"});
   }
-  return aligned(rows, 7);
+  return lines;
 }
+
+std::string Roll::table(Time now) const { return aligned(rows(now), 7); }
 
 }  // namespace tranche

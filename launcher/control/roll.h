@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "launcher/control/messages.h"
+#include "launcher/table.h"
 #include "runtime/base/error.h"
 
 namespace tranche {
@@ -53,10 +54,7 @@ class Roll {
   // Of ranks that have ended: in different collectives, or one that was gone first.
   std::optional<Verdict> judge_ended(Time now) const;
 
-  // A line for each rank, one above.
-  std::string table(Time now) const;
-
- private:
+  // What was heard of one rank.
   struct Rank {
     bool joined = false, connected = false;
     std::string host;
@@ -64,6 +62,14 @@ class Roll {
     Activity activity;
     Time heard{}, moved{};
   };
+  const std::vector<Rank>& ranks() const { return ranks_; }
+
+  // Cells for each rank, and above them their names.
+  std::vector<Row> rows(Time now) const;
+  // The same as text.
+  std::string table(Time now) const;
+
+ private:
   std::string difference() const;
   std::string laggards() const;
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "launcher/control/channel.h"
+#include "launcher/http/server.h"
 #include "launcher/supervisor/process.h"
 #include "launcher/supervisor/restarts.h"
 #include "runtime/base/log.h"
@@ -30,6 +31,9 @@ class Supervisor {
     adopt_orphans();
     hear_stop();
     hear_child();
+    if (!job.port) return;
+    page_.emplace(io_, *job.port, HttpServer::Source{job.directory / "metrics.jsonl", [this] { return status(); }});
+    log::info(str("this run: http://127.0.0.1:", page_->port(), "/"));
   }
 
   Exit run() {
@@ -52,11 +56,23 @@ class Supervisor {
                     ranks, ranks == 1 ? " rank" : " ranks", " in ", wait->count(), " s (restart ", restarts.in_vain(),
                     " of ", job_.restarts, " without progress)"));
       pause(*wait);
+      ++restarted_;
       if (stops_ != 0) return Exit::stopped;
     }
   }
 
  private:
+  RunStatus status() const {
+    return {.run = job_.directory.string(),
+            .state = stops_ != 0           ? "stopping"
+                     : channel_ != nullptr ? "running"
+                                           : "waiting to start again",
+            .ranks = ranks_,
+            .restarts = restarted_,
+            .dropped = channel_ != nullptr ? channel_->dropped() : 0,
+            .roll = channel_ != nullptr ? &channel_->roll() : nullptr};
+  }
+
   static Exit refusal(int code) {
     return code <= static_cast<int>(Exit::storage) ? static_cast<Exit>(code) : Exit::internal;
   }
@@ -66,8 +82,11 @@ class Supervisor {
     ControlChannel channel{io_, ranks, {.one_host = job_.place.one_host(), .shared = job_.directory}};
     Process process{line_of(job_, ranks, resumes, channel.environment())};
     process_ = &process;
+    channel_ = &channel;
+    ranks_ = ranks;
     const std::optional<Roll::Verdict> verdict = watch(process, channel.roll());
     process_ = nullptr;
+    channel_ = nullptr;
     outlive_children(farewell);
     Ending ending = ending_of(*process.ended());
     if (channel.dropped() != 0)
@@ -143,10 +162,13 @@ class Supervisor {
   const Supervised& job_;
   std::size_t places_;  // where ranks can run
   std::size_t stops_ = 0;
-  Process* process_ = nullptr;
+  std::size_t ranks_ = 0, restarted_ = 0;
+  Process* process_ = nullptr;         // of the start under way
+  ControlChannel* channel_ = nullptr;  // likewise
   asio::io_context io_{1};
   asio::signal_set stop_signals_{io_, SIGINT, SIGTERM};
   asio::signal_set child_signals_{io_, SIGCHLD};
+  std::optional<HttpServer> page_;
 };
 
 }  // namespace

@@ -1,0 +1,30 @@
+// What a run's supervisor knows, for Prometheus and for the page.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "launcher/control/roll.h"
+#include "runtime/base/json.h"
+
+namespace tranche {
+
+struct RunStatus {
+  std::string run;           // its directory
+  std::string state;         // "running", "waiting to start again", "stopping"
+  std::size_t ranks = 0;     // of the newest start
+  std::size_t restarts = 0;  // so far
+  std::size_t dropped = 0;   // connections to the control channel that were no rank's
+  const Roll* roll = nullptr;
+};
+
+// Of the page's "status" event.
+Json status_json(const RunStatus& status, Roll::Time now);
+
+// Prometheus' text format, version 0.0.4: gauges of the last step in `metrics_line` ("" before the first) and of the
+// ranks, and counters of this supervisor.
+std::string exposition(const RunStatus& status, const std::string& metrics_line, Roll::Time now);
+
+}  // namespace tranche

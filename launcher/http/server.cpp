@@ -1,0 +1,172 @@
+#include "launcher/http/server.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+
+#include "launcher/http/metrics_tail.h"
+#include "launcher/http/page.h"
+
+namespace tranche {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using Clock = std::chrono::steady_clock;
+using Request = http::request<http::empty_body>;
+using Response = http::response<http::string_body>;
+
+constexpr std::size_t longest_request = 8192;         // bytes, with its headers
+constexpr std::chrono::seconds patience{10};          // with a client that asks, or takes its answer, slowly
+constexpr std::chrono::milliseconds news_every{500};  // of /events
+
+bool names_loopback(beast::string_view host, std::uint16_t port) {
+  const std::string suffix = str(":", port);
+  if (host.ends_with(suffix)) host.remove_suffix(suffix.size());
+  return host == "127.0.0.1" || host == "localhost" || host == "[::1]";
+}
+
+std::string event(const std::string& name, const std::string& data) {
+  return str("event: ", name, "\ndata: ", data, "\n\n");
+}
+
+}  // namespace
+
+// Outlives the server for as long as a connection does.
+struct HttpServer::State {
+  State(asio::io_context& context, std::uint16_t port, Source from)
+      : io(context), source(std::move(from)), acceptor(io, {asio::ip::address_v4::loopback(), port}) {}
+
+  asio::io_context& io;
+  Source source;
+  tcp::acceptor acceptor;
+  std::size_t clients = 0;
+
+  std::uint16_t port() const { return acceptor.local_endpoint().port(); }
+
+  static asio::awaitable<void> accept(std::shared_ptr<State> self) {
+    while (self->acceptor.is_open()) {
+      boost::system::error_code error;
+      tcp::socket socket = co_await self->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      if (error && self->acceptor.is_open()) {  // too many open files, for one
+        asio::steady_timer pause{self->io, std::chrono::milliseconds{200}};
+        co_await pause.async_wait(asio::use_awaitable);
+      } else if (!error && self->clients < most_clients) {
+        asio::co_spawn(self->io, serve(self, std::move(socket)), asio::detached);
+      }
+    }
+  }
+
+  static asio::awaitable<void> serve(std::shared_ptr<State> self, tcp::socket socket) {
+    ++self->clients;
+    const std::shared_ptr<void> counted{nullptr, [self](void*) { --self->clients; }};
+    const std::uint16_t port = socket.local_endpoint().port();
+    beast::tcp_stream stream{std::move(socket)};
+    beast::flat_buffer buffer{longest_request};
+    try {
+      for (bool more = true; more;) {
+        http::request_parser<http::empty_body> parser;
+        parser.header_limit(longest_request);
+        stream.expires_after(patience);
+        co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
+        const Request& request = parser.get();
+        Response response = self->answer(request, port);
+        if (response.result() == http::status::ok && request.target() == "/events" &&
+            request.method() == http::verb::get) {
+          co_await send_events(self, stream);
+          co_return;
+        }
+        response.prepare_payload();
+        if (request.method() == http::verb::head) response.body().clear();
+        more = response.keep_alive();
+        co_await http::async_write(stream, response, asio::use_awaitable);
+      }
+    } catch (const boost::system::system_error&) {  // it has gone, is too slow, or speaks no HTTP
+    }
+  }
+
+  Response answer(const Request& request, std::uint16_t port) const {
+    Response response{http::status::ok, request.version()};
+    response.keep_alive(request.keep_alive());
+    response.set(http::field::cache_control, "no-store");
+    response.set("X-Content-Type-Options", "nosniff");
+    response.set(http::field::content_type, "text/plain; charset=utf-8");
+    const auto refuse = [&](http::status status) {
+      response.result(status);
+      response.body() = str(http::obsolete_reason(status), "\n");
+      return response;
+    };
+    if (!names_loopback(request[http::field::host], port)) return refuse(http::status::forbidden);
+    if (request.method() != http::verb::get && request.method() != http::verb::head) {
+      response.set(http::field::allow, "GET, HEAD");
+      return refuse(http::status::method_not_allowed);
+    }
+    const beast::string_view path = request.target().substr(0, request.target().find('?'));
+    if (path == "/") {
+      response.set(http::field::content_type, "text/html; charset=utf-8");
+      response.set("Content-Security-Policy",
+                   "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'");
+      response.body() = live_page();
+    } else if (path == "/health") {
+      response.set(http::field::content_type, "application/json");
+      response.body() = status_json(source.status(), Clock::now()).dump() + "\n";
+    } else if (path == "/metrics") {
+      response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
+      MetricsTail end{source.metrics, 1 << 16};
+      const MetricsTail::News news = end.poll();
+      response.body() =
+          exposition(source.status(), news.lines.empty() ? std::string{} : news.lines.back(), Clock::now());
+    } else if (path != "/events") {
+      return refuse(http::status::not_found);
+    }
+    return response;
+  }
+
+  // Until the client goes, or is too slow to be told.
+  static asio::awaitable<void> send_events(std::shared_ptr<State> self, beast::tcp_stream& stream) {
+    MetricsTail tail{self->source.metrics};
+    std::string text =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+    asio::steady_timer timer{self->io};
+    for (;;) {
+      const MetricsTail::News news = tail.poll();
+      if (news.reset) text += event("reset", "");
+      for (const std::string& line : news.lines) text += event("step", line);
+      text += event("status", status_json(self->source.status(), Clock::now()).dump());
+      stream.expires_after(patience);
+      co_await asio::async_write(stream, asio::buffer(text), asio::use_awaitable);
+      text.clear();
+      timer.expires_after(news_every);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+  }
+};
+
+HttpServer::HttpServer(asio::io_context& io, std::uint16_t port, Source source) {
+  try {
+    state_ = std::make_shared<State>(io, port, std::move(source));
+  } catch (const boost::system::system_error& error) {
+    fail(Exit::usage, str("port ", port, " of 127.0.0.1 cannot be used: ", error.code().message()));
+  }
+  asio::co_spawn(io, State::accept(state_), asio::detached);
+}
+
+HttpServer::~HttpServer() {
+  boost::system::error_code ignored;
+  state_->acceptor.close(ignored);
+}
+
+std::uint16_t HttpServer::port() const { return state_->port(); }
+
+}  // namespace tranche

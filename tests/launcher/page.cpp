@@ -1,0 +1,181 @@
+// The page of a run: what it serves, whom it refuses, and the report that needs no server.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "launcher/http/metrics_tail.h"
+#include "launcher/http/server.h"
+#include "tests/launcher/program.h"
+
+namespace tranche {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::string line(int step, const std::string& loss = "2.5") {
+  return str("{\"step\": ", step, ", \"loss\": ", loss,
+             ", \"learning_rate\": 0.1, \"gradient_norm\": 1.0, \"loss_scale\": 1.0, \"skipped\": false, "
+             "\"tokens_per_second\": 1000.0, \"saving_seconds\": 0.0, \"peak_bytes\": {\"parameters\": 4096}, "
+             "\"communicated_bytes\": {\"all_gather\": 64}}");
+}
+
+TEST(MetricsTail, FollowsAFileThatGrowsIsCutAndGrowsAgain) {
+  const testing::TemporaryFolder folder;
+  MetricsTail tail{folder.path() / "metrics.jsonl"};
+  EXPECT_THAT(tail.poll().lines, ElementsAre());
+  folder.write("metrics.jsonl", "1\n2\n3");
+  EXPECT_THAT(tail.poll().lines, ElementsAre("1", "2"));
+  folder.write("metrics.jsonl", "1\n2\n3\n4\n");
+  EXPECT_THAT(tail.poll().lines, ElementsAre("3", "4"));
+  EXPECT_THAT(tail.poll().lines, ElementsAre());
+  folder.write("metrics.jsonl", "1\n2\nthree\nfour\n");  // longer than before, but not what was read
+  const MetricsTail::News news = tail.poll();
+  EXPECT_TRUE(news.reset);
+  EXPECT_THAT(news.lines, ElementsAre("1", "2", "three", "four"));
+  folder.write("metrics.jsonl", "");
+  EXPECT_TRUE(tail.poll().reset);
+}
+
+TEST(MetricsTail, BeginsWithAWholeLineNearTheEnd) {
+  const testing::TemporaryFolder folder;
+  folder.write("metrics.jsonl", "first\nsecond\nthird\n");
+  MetricsTail tail{folder.path() / "metrics.jsonl", 10};
+  EXPECT_THAT(tail.poll().lines, ElementsAre("third"));
+}
+
+class Page : public ::testing::Test {
+ protected:
+  Page() {
+    roll.joins({.token = "", .rank = 0, .ranks = 2, .host = "a \"host\"", .pid = 5}, Roll::Time::clock::now());
+    folder.write("metrics.jsonl", line(1) + "\n" + line(2, "\"nan\"") + "\n");
+    serving = std::thread{[this] { io.run(); }};
+  }
+  ~Page() override {
+    io.stop();
+    serving.join();
+  }
+  int connection() const {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(server.port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const timeval limit{.tv_sec = 5, .tv_usec = 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return socket;
+  }
+  // What comes back until the server hangs up, or `end` has come.
+  static std::string answer(int socket, const std::string& end = {}) {
+    std::string all;
+    char buffer[4096];
+    for (ssize_t n; (end.empty() || all.find(end) == all.npos) && (n = ::recv(socket, buffer, sizeof buffer, 0)) > 0;)
+      all.append(buffer, static_cast<std::size_t>(n));
+    ::close(socket);
+    return all;
+  }
+  std::string raw(const std::string& request, const std::string& end = {}) const {
+    const int socket = connection();
+    EXPECT_EQ(::send(socket, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+    return answer(socket, end);
+  }
+  std::string get(const std::string& path, const std::string& method = "GET") const {
+    return raw(method + " " + path + " HTTP/1.1\r\nHost: localhost:" + std::to_string(server.port()) +
+               "\r\nConnection: close\r\n\r\n");
+  }
+
+  testing::TemporaryFolder folder;
+  Roll roll{2};
+  boost::asio::io_context io{1};
+  HttpServer server{
+      io, 0, {folder.path() / "metrics.jsonl", [this] {
+                return RunStatus{
+                    .run = "runs/<b>", .state = "running", .ranks = 2, .restarts = 3, .dropped = 1, .roll = &roll};
+              }}};
+  std::thread serving;
+};
+
+TEST_F(Page, ServesThePageHealthAndMetrics) {
+  EXPECT_THAT(get("/"), AllOf(StartsWith("HTTP/1.1 200 OK"), HasSubstr("Content-Security-Policy: default-src 'none'"),
+                              HasSubstr("EventSource(\"events\")"), Not(HasSubstr("src=")), HasSubstr("</html>")));
+  EXPECT_THAT(get("/health"), AllOf(StartsWith("HTTP/1.1 200 OK"), HasSubstr("\"state\":\"running\""),
+                                    HasSubstr("\"heard of\":\"never\"")));
+  EXPECT_THAT(
+      get("/metrics"),
+      AllOf(HasSubstr("text/plain; version=0.0.4"), HasSubstr("\n# TYPE tranche_step gauge\ntranche_step 2\n"),
+            HasSubstr("\ntranche_loss NaN\n"), HasSubstr("\ntranche_restarts_total 3\n"),
+            HasSubstr("tranche_rank_up{rank=\"1\"} 0\n"), HasSubstr("tranche_peak_bytes{of=\"parameters\"} 4096\n")));
+  EXPECT_THAT(get("/", "HEAD"), AllOf(StartsWith("HTTP/1.1 200 OK"), Not(HasSubstr("<html"))));
+}
+
+TEST_F(Page, TellsNewStepsAsTheyCome) {
+  const int socket = connection();
+  const std::string request = "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
+  std::ofstream{folder.path() / "metrics.jsonl", std::ios::app} << line(3) << "\n";
+  const std::string events = answer(socket, "\"step\": 3,");
+  EXPECT_THAT(events, AllOf(HasSubstr("Content-Type: text/event-stream"), HasSubstr("event: step\ndata: {\"step\": 1,"),
+                            HasSubstr("{\"step\": 3,"), HasSubstr("event: status\ndata: {\"run\":\"runs/<b>\"")));
+}
+
+TEST_F(Page, RefusesWhatItShould) {
+  EXPECT_THAT(get("/../etc/passwd"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(get("/metrics/"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(get("/", "POST"), AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: GET, HEAD")));
+  EXPECT_THAT(raw("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"), StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(raw("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), StartsWith("HTTP/1.1 403"));
+  EXPECT_EQ(raw("GET / HTTP/1.1\r\nX: " + std::string(9000, 'x') + "\r\n\r\n"), "");
+  EXPECT_EQ(raw(std::string("\x16\x03\x01\0\0\r\n\r\n", 9)), "");
+  EXPECT_THAT(get("/health"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(Page, APortThatIsTakenIsToldAsSuch) {
+  boost::asio::io_context other;
+  try {
+    HttpServer second{other, server.port(), {}};
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit(), Exit::usage);
+    EXPECT_THAT(error.what(), HasSubstr("of 127.0.0.1 cannot be used"));
+  }
+}
+
+class Report : public Program {};
+
+TEST_F(Report, IsOnePageWithTheFiguresOfRuns) {
+  std::filesystem::create_directories(folder.path() / "a");
+  std::filesystem::create_directories(folder.path() / "b<script>");
+  folder.write("a/metrics.jsonl", line(1) + "\n" + line(2, "1.25") + "\n{\"step\": 3, \"lo");
+  folder.write("b<script>/metrics.jsonl", line(1, "\"inf\"") + "\n");
+  const Result result = run("report a 'b<script>' -o r.html");
+  ASSERT_EQ(result.exit, 0) << result.errors;
+  EXPECT_EQ(result.output, "r.html: 2 runs\n");
+  std::ifstream stream{folder.path() / "r.html"};
+  const std::string page{std::istreambuf_iterator<char>{stream}, {}};
+  EXPECT_THAT(page, AllOf(HasSubstr("\"loss\":1.25"), HasSubstr("b\\u003cscript>"), HasSubstr("\"parameters\":4096"),
+                          Not(HasSubstr("b<script>")), Not(HasSubstr("src=")), Not(HasSubstr("https:"))));
+}
+
+TEST_F(Report, NamesWhatIsNoRun) {
+  const Result missing = run("report nowhere");
+  EXPECT_EQ(missing.exit, 4);
+  EXPECT_THAT(missing.errors, HasSubstr("nowhere is no run: it has no metrics.jsonl"));
+  folder.write("metrics.jsonl", line(1) + "\n{\"step\": 2}\n");
+  const Result damaged = run("report .");
+  EXPECT_EQ(damaged.exit, 4);
+  EXPECT_THAT(damaged.errors, HasSubstr("metrics.jsonl:2"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "report.html"));
+}
+
+}  // namespace
+}  // namespace tranche
