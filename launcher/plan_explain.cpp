@@ -65,7 +65,7 @@ class Explanation {
 
   Reason of_memory(Tier tier, Category category) const {
     switch (category) {
-      case Category::parameters: return tier == Tier::device ? working() : slices(tier);
+      case Category::parameters: return tier == Tier::device ? working() : slices();
       case Category::gradients: return tier == Tier::device ? gradients() : sums();
       case Category::optimizer: return state(tier);
       case Category::activations:
@@ -89,7 +89,7 @@ class Explanation {
       return {"b U for each unit that is gathered, which is up to two, and a tied one; the slices are elsewhere"};
     return {"b P / N: slices; and b U for each unit that is gathered, which is up to two, and a tied one"};
   }
-  Reason slices(Tier) const { return {"b P / N: slices of the working copy", width_ * parameters_ / ranks_}; }
+  Reason slices() const { return {"b P / N: slices of the working copy", width_ * parameters_ / ranks_}; }
 
   Reason gradients() const {
     std::string text = "b U for the unit in backward, and for the one whose reduction is under way";

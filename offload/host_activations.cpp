@@ -23,8 +23,12 @@ std::shared_ptr<HostActivations::Input> HostActivations::from_last(std::size_t b
   return inputs_.size() > back ? inputs_[inputs_.size() - 1 - back].lock() : nullptr;
 }
 
-Kept HostActivations::keep(const Tensor& x) const {
+void HostActivations::forget_the_gone() const {
   while (!inputs_.empty() && inputs_.back().expired()) inputs_.pop_back();
+}
+
+Kept HostActivations::keep(const Tensor& x) const {
+  forget_the_gone();
   if (const auto last = from_last(0)) {
     const trace::Span span{trace::Kind::wait, "wait for an input to leave"};
     last->left.wait();
@@ -47,7 +51,7 @@ Kept HostActivations::keep(const Tensor& x) const {
 }
 
 Tensor HostActivations::bring_back(const std::shared_ptr<Input>& input) const {
-  while (!inputs_.empty() && inputs_.back().expired()) inputs_.pop_back();
+  forget_the_gone();
   check(from_last(0) == input, "inputs come back in another order than they left");
   inputs_.pop_back();
   if (!input->here) send_back(*input);

@@ -43,6 +43,7 @@ class HostActivations : public ActivationPolicy {
   Kept keep(const Tensor& x) const;
   Tensor bring_back(const std::shared_ptr<Input>& input) const;
   void send_back(Input& input) const;
+  void forget_the_gone() const;  // from the top of the stack
   // The one that is `back` from the last, if its tape is still there.
   std::shared_ptr<Input> from_last(std::size_t back) const;
 

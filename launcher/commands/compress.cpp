@@ -24,8 +24,8 @@ compress::PackedDescription describe(const Job& job, compress::Scheme scheme) {
 
 // A checkpoint's model on this one rank.
 struct OpenedModel {
-  OpenedModel(const std::string& checkpoint, Session& session)
-      : opened(open_checkpoint(checkpoint, session)),
+  OpenedModel(OpenedCheckpoint checkpoint, Session& session)
+      : opened(std::move(checkpoint)),
         device(session.make_device(opened.job->device)),
         host(session.make_host(opened.job->device)),
         disk(opened.job->offload),
@@ -73,7 +73,7 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
          is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
                    : "--ranges is for int8-static alone");
   const compress::InputRanges ranges = is_static ? compress::read_ranges(options.ranges) : compress::InputRanges{};
-  OpenedModel model{options.checkpoint, session};
+  OpenedModel model{open_checkpoint(options.checkpoint, session), session};
   compress::quantize_model(
       options.output, describe(*model.opened.job, scheme), options.group, model.units(),
       [&](const Unit& unit) { return model.values_of(unit); }, ranges);
@@ -83,8 +83,9 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
 
 Exit convert_checkpoint(const Options& options, Session& session) {
   one_rank("convert", session);
-  const compress::Scheme scheme = compress::scheme_after(open_checkpoint(options.checkpoint, session).job->compression);
-  OpenedModel model{options.checkpoint, session};
+  OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
+  const compress::Scheme scheme = compress::scheme_after(opened.job->compression);
+  OpenedModel model{std::move(opened), session};
   const Job& job = *model.opened.job;
   const auto values_of = [&](const Unit& unit) { return model.values_of(unit); };
   if (scheme == compress::Scheme::sparse)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/base/round.h"
+
 namespace tranche::checkpoint {
 
 std::size_t UnitLayout::size() const {
@@ -17,7 +19,7 @@ OwnedSlice OwnedSlice::resident(std::size_t first, std::span<float> elements) {
 
 std::size_t share_of(std::size_t size, std::size_t ranks) {
   constexpr std::size_t block = 1024;
-  return (size + ranks * block - 1) / (ranks * block) * block;
+  return pieces_of(size, ranks * block) * block;
 }
 
 ModelState written_by(const ModelState& held, std::size_t rank, std::size_t ranks) {

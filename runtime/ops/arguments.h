@@ -39,6 +39,13 @@ inline void check_size(std::string_view op, std::string_view what, const Tensor&
 inline void check_device(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
   check(&tensor.device() == &like.device(), op, ": ", what, " is on another device");
 }
+// Of this dtype and size, on the device of `like`.
+inline void check_array(std::string_view op, std::string_view what, const Tensor& tensor, DType dtype, std::size_t size,
+                        const Tensor& like) {
+  check_dtype(op, what, tensor, dtype);
+  check_size(op, what, tensor, size);
+  check_device(op, what, tensor, like);
+}
 // Of one device and one dtype with `like`.
 inline void check_alike(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
   check_dtype(op, what, tensor, like.dtype());

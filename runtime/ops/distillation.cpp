@@ -12,21 +12,11 @@ void check_all(std::string_view op, const Tensor& logits, const Tensor& teacher,
   check_floating(op, "teacher", teacher);
   check_device(op, "teacher", teacher, logits);
   check_matrix(op, "teacher", teacher, logits.rows(), logits.cols());
-  check_dtype(op, "targets", targets, DType::int32);
-  check_size(op, "targets", targets, logits.rows());
-  check_device(op, "targets", targets, logits);
-  check_dtype(op, "statistics", statistics, DType::float32);
-  check_size(op, "statistics", statistics, 4 * logits.rows());
-  check_device(op, "statistics", statistics, logits);
+  check_array(op, "targets", targets, DType::int32, logits.rows(), logits);
+  check_array(op, "statistics", statistics, DType::float32, 4 * logits.rows(), logits);
   check(terms.temperature > 0 && terms.alpha >= 0 && terms.alpha <= 1, op, ": temperature ", terms.temperature,
         ", alpha ", terms.alpha);
   check_indices(op, "target", targets, logits.cols(), ignored_target);
-}
-
-void check_scalar(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
-  check_dtype(op, what, tensor, DType::float32);
-  check_size(op, what, tensor, 1);
-  check_device(op, what, tensor, like);
 }
 
 }  // namespace
@@ -34,7 +24,7 @@ void check_scalar(std::string_view op, std::string_view what, const Tensor& tens
 void distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets, const DistillationTerms& terms,
                   const Tensor& loss, const Tensor& statistics) {
   check_all("distillation", logits, teacher, targets, terms, statistics);
-  check_scalar("distillation", "loss", loss, logits);
+  check_array("distillation", "loss", loss, DType::float32, 1, logits);
   kernels_of(logits.device())
       .distillation.forward(logits.device(), {.logits = elements_of(logits),
                                               .teacher = elements_of(teacher),
@@ -51,7 +41,7 @@ void distillation_gradient(const Tensor& dloss, const Tensor& logits, const Tens
                            const DistillationTerms& terms, const Tensor& statistics, const Destination& dlogits) {
   if (!dlogits) return;
   check_all("distillation_gradient", logits, teacher, targets, terms, statistics);
-  check_scalar("distillation_gradient", "dloss", dloss, logits);
+  check_array("distillation_gradient", "dloss", dloss, DType::float32, 1, logits);
   check_same("distillation_gradient", "dlogits", dlogits.tensor, logits);
   kernels_of(logits.device())
       .distillation.gradient(logits.device(), {.dloss = elements_of(dloss).as<const float>(),

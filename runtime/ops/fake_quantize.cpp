@@ -13,11 +13,7 @@ void fake_quantize(const Tensor& x, const QuantizationGrid& grid, FakeForm form,
   check(grid.group > 0 || grid.cols == 0, op, ": a group has no elements");
   check_size(op, "x", x, grid.rows * grid.cols);
   check(bits >= 1 && bits <= 8, op, ": ", bits, " bits, expected 1 to 8");
-  if (scales) {
-    check_dtype(op, "scales", scales, DType::float32);
-    check_device(op, "scales", scales, x);
-    check_size(op, "scales", scales, grid.parameters());
-  }
+  if (scales) check_array(op, "scales", scales, DType::float32, grid.parameters(), x);
   kernels_of(x.device())
       .fake_quantize.groups(x.device(), {.x = elements_of(x),
                                          .y = elements_of(y),
@@ -39,9 +35,7 @@ void fake_quantize_with(float scale, std::int32_t zero, Levels levels, const Ten
 void range_of(const Tensor& x, const Tensor& range) {
   constexpr std::string_view op = "range_of";
   check_floating(op, "x", x);
-  check_dtype(op, "range", range, DType::float32);
-  check_device(op, "range", range, x);
-  check_size(op, "range", range, 2);
+  check_array(op, "range", range, DType::float32, 2, x);
   kernels_of(x.device()).fake_quantize.range(x.device(), {elements_of(x), x.size(), elements_of(range).as<float>()});
 }
 

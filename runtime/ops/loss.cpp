@@ -7,26 +7,16 @@ namespace {
 
 void check_rows(std::string_view op, const Tensor& logits, const Tensor& targets, const Tensor& log_sums) {
   check_floating(op, "logits", logits);
-  check_dtype(op, "targets", targets, DType::int32);
-  check_size(op, "targets", targets, logits.rows());
-  check_device(op, "targets", targets, logits);
-  check_dtype(op, "log_sums", log_sums, DType::float32);
-  check_size(op, "log_sums", log_sums, logits.rows());
-  check_device(op, "log_sums", log_sums, logits);
+  check_array(op, "targets", targets, DType::int32, logits.rows(), logits);
+  check_array(op, "log_sums", log_sums, DType::float32, logits.rows(), logits);
   check_indices(op, "target", targets, logits.cols(), ignored_target);
-}
-
-void check_scalar(std::string_view op, std::string_view what, const Tensor& tensor, const Tensor& like) {
-  check_dtype(op, what, tensor, DType::float32);
-  check_size(op, what, tensor, 1);
-  check_device(op, what, tensor, like);
 }
 
 }  // namespace
 
 void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& loss, const Tensor& log_sums) {
   check_rows("cross_entropy", logits, targets, log_sums);
-  check_scalar("cross_entropy", "loss", loss, logits);
+  check_array("cross_entropy", "loss", loss, DType::float32, 1, logits);
   kernels_of(logits.device())
       .loss.cross_entropy(logits.device(), {.logits = elements_of(logits),
                                             .targets = elements_of(targets).as<const std::int32_t>(),
@@ -41,7 +31,7 @@ void cross_entropy_gradient(const Tensor& dloss, const Tensor& logits, const Ten
                             const Destination& dlogits) {
   if (!dlogits) return;
   check_rows("cross_entropy_gradient", logits, targets, log_sums);
-  check_scalar("cross_entropy_gradient", "dloss", dloss, logits);
+  check_array("cross_entropy_gradient", "dloss", dloss, DType::float32, 1, logits);
   check_same("cross_entropy_gradient", "dlogits", dlogits.tensor, logits);
   kernels_of(logits.device())
       .loss.cross_entropy_gradient(logits.device(), {.dloss = elements_of(dloss).as<const float>(),

@@ -9,9 +9,7 @@ namespace {
 constexpr std::size_t layer_norm_statistics = 2, rms_norm_statistics = 1;  // numbers a row
 
 void check_statistics(std::string_view op, const Tensor& statistics, const Tensor& x, std::size_t per_row) {
-  check_dtype(op, "statistics", statistics, DType::float32);
-  check_size(op, "statistics", statistics, x.rows() * per_row);
-  check_device(op, "statistics", statistics, x);
+  check_array(op, "statistics", statistics, DType::float32, x.rows() * per_row, x);
 }
 
 // gain, bias and their gradients

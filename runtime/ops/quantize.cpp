@@ -10,13 +10,8 @@ void check_grid(std::string_view op, const Tensor& x, const Tensor& scales, cons
                 const QuantizationGrid& grid) {
   check(grid.group > 0 || grid.cols == 0, op, ": a group has no elements");
   check_size(op, "matrix", x, grid.rows * grid.cols);
-  check_dtype(op, "scales", scales, DType::float32);
-  check_device(op, "scales", scales, x);
-  check_size(op, "scales", scales, grid.parameters());
-  if (!zeros) return;
-  check_dtype(op, "zeros", zeros, DType::int32);
-  check_device(op, "zeros", zeros, x);
-  check_size(op, "zeros", zeros, grid.parameters());
+  check_array(op, "scales", scales, DType::float32, grid.parameters(), x);
+  if (zeros) check_array(op, "zeros", zeros, DType::int32, grid.parameters(), x);
 }
 
 void check_quantized(std::string_view op, const Tensor& q) {
@@ -30,10 +25,8 @@ QuantizeRows checked_rows(std::string_view op, const Tensor& x, const Tensor& q,
   check_dtype(op, "q", q, DType::uint8);
   check_device(op, "q", q, x);
   check(q.rows() == x.rows() && q.cols() >= x.cols(), op, ": q has shape ", q.shape(), ", x ", x.shape());
-  check_dtype(op, "scales", scales, DType::float32);
-  check_size(op, "scales", scales, x.rows());
-  check_dtype(op, "zeros", zeros, DType::int32);
-  check_size(op, "zeros", zeros, x.rows());
+  check_array(op, "scales", scales, DType::float32, x.rows(), x);
+  check_array(op, "zeros", zeros, DType::int32, x.rows(), x);
   return {.x = elements_of(x).as<const float>(),
           .q = elements_of(q).as<std::uint8_t>(),
           .scales = elements_of(scales).as<float>(),
@@ -72,9 +65,7 @@ void dequantize(const Tensor& q, const Tensor& scales, const Tensor& zeros, cons
   constexpr std::string_view op = "dequantize";
   check_quantized(op, q);
   check_grid(op, q, scales, zeros, grid);
-  check_dtype(op, "x", x, DType::float32);
-  check_device(op, "x", x, q);
-  check_size(op, "x", x, q.size());
+  check_array(op, "x", x, DType::float32, q.size(), q);
   kernels_of(q.device())
       .quantize.dequantize(q.device(), {.q = elements_of(q),
                                         .scales = elements_of(scales).as<const float>(),

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "runtime/base/trace.h"
 #include "runtime/ops/optimizer.h"
 
 namespace tranche {
@@ -29,8 +28,6 @@ class Adam : public Optimizer {
                              .correction2 = correction(betas.beta2),
                              .decoupled = options_.decoupled};
     placement().update(gradients, [&](const StatePiece& at) {
-      const Doing frame{[&] { return str("updating ", at.name); }};
-      const trace::Span span{trace::Kind::optimizer, "update", at.name};
       ops::adam(step, at.master, at.moments[0], at.moments[1], at.gradient, at.rounded);
     });
   }
@@ -53,8 +50,6 @@ class Sgd : public Optimizer {
                             .nesterov = options_.nesterov,
                             .first = updates == 0};
     placement().update(gradients, [&](const StatePiece& at) {
-      const Doing frame{[&] { return str("updating ", at.name); }};
-      const trace::Span span{trace::Kind::optimizer, "update", at.name};
       ops::sgd(step, at.master, at.moments.empty() ? Tensor{} : at.moments[0], at.gradient, at.rounded);
     });
   }

@@ -53,9 +53,11 @@ void OptimizerPlacement::update(const Shards& gradients, const Work& work) {
     const trace::Span span{trace::Kind::wait, "wait for who reads the state"};
     std::exchange(read_, {}).wait();
   }
-  do_update(gradients, [&](const StatePiece& piece) {
-    work(piece);
-    for (const Work& follower : followers_) follower(piece);
+  do_update(gradients, [&](const StatePiece& at) {
+    const Doing frame{[&] { return str("updating ", at.name); }};
+    const trace::Span span{trace::Kind::optimizer, "update", at.name};
+    work(at);
+    for (const Work& follower : followers_) follower(at);
   });
 }
 

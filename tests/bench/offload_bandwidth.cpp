@@ -109,12 +109,12 @@ void stream(DiskQueue& queue, const std::vector<Memory>& ring) {
     for (const Event& write : slot) write.wait();
 }
 
-// Half of the threads read the file, half write it, a block at a time.
-void plain(int descriptor, std::size_t block, std::size_t depth) {
+// Half of the threads, one for each block of memory, read the file, half write it, a block at a time.
+void plain(int descriptor, std::size_t block, const std::vector<Memory>& blocks) {
   std::vector<std::jthread> threads;
+  const std::size_t depth = blocks.size();
   for (std::size_t t = 0; t < depth; ++t)
-    threads.emplace_back([=] {
-      const Memory memory = pages(block);
+    threads.emplace_back([descriptor, block, depth, t, &memory = blocks[t]] {
       const bool writes = t % 2 == 1;
       for (std::size_t at = t / 2 * block; at < piece * pieces * kinds; at += (depth / 2) * block) {
         const auto offset = static_cast<off_t>(at);
@@ -132,12 +132,14 @@ void disk_streams(const std::filesystem::path& folder, std::size_t queue_depth) 
   DiskQueue queue{file, aio};
   std::vector<Memory> ring;
   for (std::size_t i = 0; i < 4 * kinds; ++i) ring.push_back(pages(piece));
+  std::vector<Memory> blocks;
+  for (std::size_t i = 0; i < queue_depth; ++i) blocks.push_back(pages(aio.block_size));
   for (int i = 0; i < 2; ++i) stream(queue, ring);  // blocks of the file come into being
   const double bytes = 2.0 * piece * pieces * kinds;
   std::vector<double> mine, best;
   for (int i = 0; i < rounds; ++i) {
     mine.push_back(bytes / seconds_taken([&] { stream(queue, ring); }));
-    best.push_back(bytes / seconds_taken([&] { plain(file.descriptor(), aio.block_size, queue_depth); }));
+    best.push_back(bytes / seconds_taken([&] { plain(file.descriptor(), aio.block_size, blocks); }));
   }
   tell(str("state through the disk queue, ", queue_depth, " requests").c_str(), "plain O_DIRECT calls", mine, best);
 }

@@ -6,16 +6,6 @@
 
 namespace tranche::ops::functors {
 
-// log sum exp(logits * factor), factor > 0
-template <class Block, class T>
-TRANCHE_FUNCTOR float scaled_log_sum_exp(const Block& block, std::size_t classes, const T* logits, float factor) {
-  const float largest =
-      block.max(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { return to_float(logits[i]) * factor; });
-  return largest + log(block.sum(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
-           return exp(to_float(logits[i]) * factor - largest);
-         }));
-}
-
 // What backward needs of a row.
 struct DistilledRow {
   float log_sum, student_log_sum, teacher_log_sum;  // of logits; of both divided by the temperature
@@ -42,9 +32,8 @@ template <class Block, class S, class T>
 TRANCHE_FUNCTOR DistilledRow distilled_row(const Block& block, std::size_t classes, const S* student, const T* teacher,
                                            float temperature, bool reverse) {
   const float factor = 1 / temperature;
-  DistilledRow row{scaled_log_sum_exp(block, classes, student, 1.0f),
-                   scaled_log_sum_exp(block, classes, student, factor),
-                   scaled_log_sum_exp(block, classes, teacher, factor), 0};
+  DistilledRow row{log_sum_exp(block, classes, student), log_sum_exp(block, classes, student, factor),
+                   log_sum_exp(block, classes, teacher, factor), 0};
   row.divergence = block.sum(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
     const float log_q = to_float(student[i]) * factor - row.student_log_sum;
     const float log_p = to_float(teacher[i]) * factor - row.teacher_log_sum;

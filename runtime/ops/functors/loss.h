@@ -5,12 +5,15 @@
 
 namespace tranche::ops::functors {
 
-// log sum exp(logits); NaN where a logit is NaN or positive infinity, or all are negative infinity.
+// log sum exp(logits * factor), factor > 0; NaN where a logit is NaN or positive infinity, or all are negative
+// infinity.
 template <class Block, class T>
-TRANCHE_FUNCTOR float log_sum_exp(const Block& block, std::size_t classes, const T* logits) {
-  const float largest = block.max(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { return to_float(logits[i]); });
-  return largest + log(block.sum(classes, [&](std::size_t i)
-                                              TRANCHE_ALWAYS_INLINE { return exp(to_float(logits[i]) - largest); }));
+TRANCHE_FUNCTOR float log_sum_exp(const Block& block, std::size_t classes, const T* logits, float factor = 1) {
+  const float largest =
+      block.max(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { return to_float(logits[i]) * factor; });
+  return largest + log(block.sum(classes, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+           return exp(to_float(logits[i]) * factor - largest);
+         }));
 }
 
 // How many targets are not ignored.
