@@ -40,9 +40,11 @@ Pruning::Pruning(const PruningConfig& config, OptimizerPlacement& placement, con
   });
 }
 
-void Pruning::after_update(std::uint64_t updates) {
+bool Pruning::after_update(std::uint64_t updates) {
   const double progress = config_.progress_after(updates);
-  if (progress > progress_) make_masks(progress);
+  if (progress <= progress_) return false;
+  make_masks(progress);
+  return true;
 }
 
 NamedNumbers Pruning::state() const {

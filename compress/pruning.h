@@ -26,7 +26,7 @@ class Pruning : public OwnerState {
   Pruning(const PruningConfig& config, OptimizerPlacement& placement, const std::vector<Owned>& owned,
           Communicator& holders);
 
-  void after_update(std::uint64_t updates) override;
+  bool after_update(std::uint64_t updates) override;
   NamedNumbers state() const override;
   void restore(const NamedNumbers& numbers) override;
 

@@ -102,6 +102,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
   placement_->adopt(owned(), job.train.seed);
+  placement_->when_updated([this](Unit& unit) { parameters_->begin_publish(unit); });
   parameters_->publish();
 }
 

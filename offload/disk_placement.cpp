@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "offload/arrivals.h"
 #include "offload/pieces.h"
 #include "runtime/base/trace.h"
 
@@ -41,11 +42,15 @@ void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
     slot.kinds.push_back(buffer("masters from disk", DType::float32));
     if (precision_.keeps_master()) slot.rounded = buffer("rounded masters", precision_.working);
   }
-  stream({.reads = 0, .writes = 1}, {}, [&](const StatePiece& at) {
-    const Owned& unit = owned[at.unit];
-    unit.unit->initialise(seed, unit.first + at.first, at.master);
-    tranche::round(at);
-  });
+  Arrivals nobody_waits{owned, [](Unit&) {}};
+  stream(
+      {.reads = 0, .writes = 1}, {},
+      [&](const StatePiece& at) {
+        const Owned& unit = owned[at.unit];
+        unit.unit->initialise(seed, unit.first + at.first, at.master);
+        tranche::round(at);
+      },
+      nobody_waits);
 }
 
 void DiskPlacement::add_moment(const std::string& name) {
@@ -55,11 +60,14 @@ void DiskPlacement::add_moment(const std::string& name) {
 }
 
 void DiskPlacement::do_update(const Shards& gradients, const Work& work) {
-  stream({.reads = kinds_.size(), .writes = kinds_.size()}, gradients, work);
+  Arrivals arrivals{*owned_, updated_};
+  stream({.reads = kinds_.size(), .writes = kinds_.size()}, gradients, work, arrivals);
 }
 
 void DiskPlacement::round() {
-  stream({.reads = 1, .writes = 0}, {}, [](const StatePiece& at) { tranche::round(at); });
+  Arrivals nobody_waits{*owned_, [](Unit&) {}};
+  stream(
+      {.reads = 1, .writes = 0}, {}, [](const StatePiece& at) { tranche::round(at); }, nobody_waits);
 }
 
 Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
@@ -75,7 +83,7 @@ void DiskPlacement::give_back(std::size_t kind, std::size_t unit, std::span<cons
 }
 
 // Half of the slots are read ahead; the other half's writes have that long to finish.
-void DiskPlacement::stream(const Pass& pass, const Shards& gradients, const Work& work) {
+void DiskPlacement::stream(const Pass& pass, const Shards& gradients, const Work& work, Arrivals& arrivals) {
   const std::size_t ahead = slots_.size() / 2;
   const auto slot_of = [&](std::size_t number) -> Slot& { return slots_[number % slots_.size()]; };
   for (std::size_t i = 0; i < pieces_.size() + ahead; ++i) {
@@ -88,8 +96,9 @@ void DiskPlacement::stream(const Pass& pass, const Shards& gradients, const Work
       for (const Event& read : slot.reads) wait_for(read);
     }
     work(at_hand(piece, slot, gradients));
-    depart(pass, piece, slot);
+    arrivals.add(piece.unit, depart(pass, piece, slot));
   }
+  arrivals.finish();
   for (Slot& slot : slots_)
     for (const Event& departure : slot.departures) wait_for(departure);
 }
@@ -102,13 +111,15 @@ void DiskPlacement::read_ahead(const Pass& pass, const Piece& piece, Slot& slot)
     slot.reads.push_back(disk_.read(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
 }
 
-void DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
+Event DiskPlacement::depart(const Pass& pass, const Piece& piece, Slot& slot) {
   const Shape part{1, piece.count};
   const Tensor& source = precision_.keeps_master() ? slot.rounded : slot.kinds[0];
-  slot.departures.push_back((*owned_)[piece.unit].receive(piece.first, source.view(0, part), *copies_));
+  const Event arrival = (*owned_)[piece.unit].receive(piece.first, source.view(0, part), *copies_);
+  slot.departures.push_back(arrival);
   for (std::size_t kind = 0; kind < pass.writes; ++kind)
     slot.departures.push_back(
         disk_.write(offset_of(kind, piece.place), slot.kinds[kind].byte_span().first(4 * piece.count)));
+  return arrival;
 }
 
 StatePiece DiskPlacement::at_hand(const Piece& piece, const Slot& slot, const Shards& gradients) const {

@@ -13,6 +13,8 @@
 
 namespace tranche {
 
+class Arrivals;
+
 class DiskPlacement : public OptimizerPlacement {
  public:
   // gradients: the dtype of what is summed. device: the one that computes, which holds the working copies. They must
@@ -49,9 +51,10 @@ class DiskPlacement : public OptimizerPlacement {
     std::size_t reads, writes;
   };
 
-  void stream(const Pass& pass, const Shards& gradients, const Work& work);
+  void stream(const Pass& pass, const Shards& gradients, const Work& work, Arrivals& arrivals);
   void read_ahead(const Pass& pass, const Piece& piece, Slot& slot);
-  void depart(const Pass& pass, const Piece& piece, Slot& slot);
+  // The event: the piece's working copy is updated.
+  Event depart(const Pass& pass, const Piece& piece, Slot& slot);
   StatePiece at_hand(const Piece& piece, const Slot& slot, const Shards& gradients) const;
   std::uint64_t offset_of(std::size_t kind, std::uint64_t place) const { return kind_begins_[kind] + 4 * place; }
   Tensor buffer(const std::string& name, DType dtype) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "offload/arrivals.h"
 #include "offload/pieces.h"
 
 namespace tranche {
@@ -46,23 +47,27 @@ void HostPlacement::add_moment(const std::string& name) {
   state_.add_moment(name);
 }
 
-void HostPlacement::do_update(const Shards& gradients, const Work& work) { over_pieces(gradients, work); }
+void HostPlacement::do_update(const Shards& gradients, const Work& work) { over_pieces(gradients, work, updated_); }
 
 void HostPlacement::round() {
-  over_pieces({}, [](const StatePiece& piece) { tranche::round(piece); });
+  over_pieces(
+      {}, [](const StatePiece& piece) { tranche::round(piece); }, [](Unit&) {});
 }
 
-void HostPlacement::over_pieces(const Shards& gradients, const Work& work) {
-  for (std::size_t u = 0; u < owned_->size(); ++u) over_pieces_of(u, gradients.empty() ? Tensor{} : gradients[u], work);
-  for (const Departing& each : departing_) each.gone.wait();
+void HostPlacement::over_pieces(const Shards& gradients, const Work& work, const Updated& updated) {
+  Arrivals arrivals{*owned_, updated};
+  for (std::size_t u = 0; u < owned_->size(); ++u)
+    over_pieces_of(u, gradients.empty() ? Tensor{} : gradients[u], work, arrivals);
+  arrivals.finish();
 }
 
-void HostPlacement::over_pieces_of(std::size_t unit, const Tensor& gradient, const Work& work) {
+void HostPlacement::over_pieces_of(std::size_t unit, const Tensor& gradient, const Work& work, Arrivals& arrivals) {
   const Owned& owned = (*owned_)[unit];
   if (!on_host(unit)) {
     StatePiece whole = state_.piece(unit, 0, owned.size, gradient);
     if (precision_.keeps_master()) whole.rounded = owned.working;
-    return work(whole);
+    work(whole);
+    return arrivals.add(unit, {});
   }
   const std::size_t longest = piece_elements(config_.sub_group);
   for (std::size_t first = 0; first < owned.size; first += longest) {
@@ -73,6 +78,7 @@ void HostPlacement::over_pieces_of(std::size_t unit, const Tensor& gradient, con
     if (precision_.keeps_master()) piece.rounded = departing.rounded.view(0, part);
     work(piece);
     departing.gone = owned.receive(first, piece.rounded ? piece.rounded : piece.master, *copies_);
+    arrivals.add(unit, departing.gone);
   }
 }
 

@@ -11,6 +11,8 @@
 
 namespace tranche {
 
+class Arrivals;
+
 class HostPlacement : public OptimizerPlacement {
  public:
   // gradients: the dtype of what is summed. device: the one that computes, which holds the working copies. Both must
@@ -36,8 +38,8 @@ class HostPlacement : public OptimizerPlacement {
 
   void choose_units();
   bool on_host(std::size_t unit) const { return unit >= first_on_host_; }
-  void over_pieces(const Shards& gradients, const Work& work);
-  void over_pieces_of(std::size_t unit, const Tensor& gradient, const Work& work);
+  void over_pieces(const Shards& gradients, const Work& work, const Updated& updated);
+  void over_pieces_of(std::size_t unit, const Tensor& gradient, const Work& work, Arrivals& arrivals);
 
   OffloadConfig config_;
   Precision precision_;

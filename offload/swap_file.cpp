@@ -17,11 +17,24 @@
 namespace tranche {
 namespace {
 
+constexpr std::string_view name_prefix = "tranche-swap-", name_pattern = "tranche-swap-XXXXXX";
+
+// Names that a process left which was killed while it had one: nothing was in them yet.
+void remove_left_names(const std::filesystem::path& folder) {
+  std::error_code ignored;  // what cannot be removed takes no room
+  for (const auto& entry : std::filesystem::directory_iterator{folder, ignored}) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() == name_pattern.size() && name.starts_with(name_prefix) && entry.is_regular_file(ignored) &&
+        entry.file_size(ignored) == 0)
+      std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 // With a name for as long as it takes to take it away, where the file system has no files without one.
 int open_without_name(const std::filesystem::path& folder) {
   const int unnamed = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (unnamed >= 0 || (errno != EOPNOTSUPP && errno != EISDIR)) return unnamed;
-  std::string name = (folder / "tranche-swap-XXXXXX").string();
+  std::string name = (folder / name_pattern).string();
   const int named = ::mkostemp(name.data(), O_CLOEXEC);
   if (named >= 0) ::unlink(name.c_str());
   return named;
@@ -38,6 +51,7 @@ int open_without_name(const std::filesystem::path& folder) {
 
 SwapFile::SwapFile(const std::filesystem::path& folder) : folder_(folder) {
   create_folder(folder_);
+  remove_left_names(folder_);
   descriptor_ = open_without_name(folder_);
   if (descriptor_ < 0) fail_with(errno, "create a swap file", folder_);
   if (::fcntl(descriptor_, F_SETFL, ::fcntl(descriptor_, F_GETFL) | O_DIRECT) == 0) return;

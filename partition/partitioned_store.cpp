@@ -15,11 +15,11 @@ PartitionedStore::PartitionedStore(const ZeroConfig& config, Precision precision
 }
 
 PartitionedStore::~PartitionedStore() {
-  try {
-    // Nobody may write into storage that is about to go: a visit that failed left its gather under way.
-    for (const Gathered& each : gathered_) each.arrival.wait();
-  } catch (...) {  // the failure was told where the step met it
-  }
+  // Nobody may write into storage that is about to go: what failed left gathers under way.
+  for (const Gathered& each : gathered_) try {
+      each.arrival.wait();
+    } catch (...) {  // the failure was told where the step met it
+    }
 }
 
 void PartitionedStore::adopt(Unit& unit, const Seams& seams) {
@@ -49,17 +49,24 @@ Tensor PartitionedStore::slice_of(const Unit& unit) const {
   return unit.values().view(slicing.first(world_.rank()), {1, slicing.slice()});
 }
 
+void PartitionedStore::begin_publish(Unit& unit) {
+  Gathered& gathered = gathered_[unit.index()];
+  if (gathers_on_visit() || gathered.state == Gathered::State::on_the_way) return;
+  gathered.arrival = world_.all_gather(slice_of(unit).byte_span(), unit.values().byte_span(), "publish " + unit.name());
+  gathered.state = Gathered::State::on_the_way;
+}
+
 void PartitionedStore::publish() {
   if (gathers_on_visit()) {
     drop_what_ran_ahead();  // gathered before the update
     return;
   }
-  std::vector<Event> arrivals;
-  for (const Owned& each : owned_)
-    arrivals.push_back(world_.all_gather(slice_of(*each.unit).byte_span(), each.unit->values().byte_span(),
-                                         "publish " + each.unit->name()));
+  for (const Owned& each : owned_) begin_publish(*each.unit);
   const trace::Span span{trace::Kind::wait, "wait for the gathers of new values"};
-  for (const Event& arrival : arrivals) arrival.wait();
+  for (Gathered& each : gathered_) {
+    each.arrival.wait();
+    each.state = Gathered::State::released;
+  }
 }
 
 void PartitionedStore::begin_micro_batch() {

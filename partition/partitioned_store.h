@@ -23,10 +23,11 @@ class PartitionedStore : public ParameterStore {
   void gather(Unit& unit) override;
   void release(Unit& unit) override;
   const std::vector<Owned>& owned() const override { return owned_; }
+  void begin_publish(Unit& unit) override;
   void publish() override;
 
  private:
-  // Stage 3: where a unit's values are.
+  // Where a unit's values are; at stages 1 and 2 on the way between begin_publish and publish.
   struct Gathered {
     enum class State { released, on_the_way, here } state = State::released;
     Event arrival;

@@ -57,7 +57,10 @@ class ParameterStore {
   virtual void gather(Unit& unit) = 0;   // collective; afterwards the unit's values can be read
   virtual void release(Unit& unit) = 0;  // local
   virtual const std::vector<Owned>& owned() const = 0;
-  virtual void publish() = 0;  // collective: working slices that were updated reach those who compute
+  // A unit's working slice is updated: it may begin to reach those who compute, beside the update of others.
+  // Collective: ranks call in the same order.
+  virtual void begin_publish(Unit&) {}
+  virtual void publish() = 0;  // collective: all working slices, updated, reach those who compute
 };
 
 // Where sums of gradients lie, and how what backward gave reaches them. The default: on the device that computes.

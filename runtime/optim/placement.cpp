@@ -67,6 +67,7 @@ void ResidentPlacement::do_update(const Shards& gradients, const Work& work) {
     StatePiece piece = state_.piece(u, 0, working.size(), gradients[u]);
     if (precision_.keeps_master()) piece.rounded = working;
     work(piece);
+    updated_(*(*owned_)[u].unit);
   }
 }
 

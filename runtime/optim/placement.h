@@ -44,6 +44,9 @@ class OptimizerPlacement {
   void update(const Shards& gradients, const Work& work);
   // From here on every update does this too with each piece, behind its own work.
   void follow_with(Work work) { followers_.push_back(std::move(work)); }
+  // Whom an update tells of each unit, once: its working copy is updated. On every rank in the order of units.
+  using Updated = std::function<void(Unit&)>;
+  void when_updated(Updated tell) { updated_ = std::move(tell); }
   // Until this event somebody borrows state beside the steps, from another thread: the next update waits for it.
   void hold(Event read) { read_ = std::move(read); }
 
@@ -65,6 +68,7 @@ class OptimizerPlacement {
   virtual void do_update(const Shards& gradients, const Work& work) = 0;
 
   std::vector<std::string> kinds_{"parameters"};
+  Updated updated_ = [](Unit&) {};
 
  private:
   Event read_;

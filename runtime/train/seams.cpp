@@ -39,8 +39,10 @@ double number_of(const NamedNumbers& numbers, const std::string& name) {
 void OwnerStates::begin_step(std::uint64_t updates) {
   for (OwnerState* state : states_) state->begin_step(updates);
 }
-void OwnerStates::after_update(std::uint64_t updates) {
-  for (OwnerState* state : states_) state->after_update(updates);
+bool OwnerStates::after_update(std::uint64_t updates) {
+  bool changed = false;
+  for (OwnerState* state : states_) changed = state->after_update(updates) || changed;
+  return changed;
 }
 void OwnerStates::end_step(bool taken) {
   for (OwnerState* state : states_) state->end_step(taken);

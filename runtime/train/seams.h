@@ -47,8 +47,9 @@ class OwnerState {
   virtual ~OwnerState() = default;
   // Before the step's first micro-batch. updates: how many were done; schedules count them.
   virtual void begin_step(std::uint64_t) {}
-  // Collective: the owners have updated what they own, and have not published it. updates: with this one.
-  virtual void after_update(std::uint64_t /*updates*/) {}
+  // Collective: the owners have updated what they own, and it was published. updates: with this one. True, on every
+  // rank: working copies were changed, which are to be published again.
+  virtual bool after_update(std::uint64_t /*updates*/) { return false; }
   // Collective, after its last: what micro-batches recorded is folded, in their order; if the step was skipped,
   // forgotten.
   virtual void end_step(bool /*taken*/) {}
@@ -62,7 +63,7 @@ class OwnerStates : public OwnerState {
   explicit OwnerStates(std::vector<OwnerState*> states) : states_(std::move(states)) {}  // which outlive it
 
   void begin_step(std::uint64_t updates) override;
-  void after_update(std::uint64_t updates) override;
+  bool after_update(std::uint64_t updates) override;
   void end_step(bool taken) override;
   NamedNumbers state() const override;
   void restore(const NamedNumbers& numbers) override;

@@ -35,8 +35,8 @@ StepReport Trainer::step(const Batch& batch) {
   if (report.norm.finite()) {
     clip(gradients, report.norm.value, config_.gradient_clipping);
     optimizer_.update(gradients, rates, updates_);
-    state_.after_update(updates_ + 1);
     parameters_.publish();  // the rounded masters reach those who compute
+    if (state_.after_update(updates_ + 1)) parameters_.publish();
     ++updates_;
   }
   state_.end_step(report.norm.finite());

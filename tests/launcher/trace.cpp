@@ -117,6 +117,26 @@ TEST_F(Trace, CollectivesRunBehindBackwardIfTheyMay) {
   }
 }
 
+// Units' new values are gathered while units behind them are still updated: units that take several milliseconds.
+TEST_F(Trace, PublishesBesideTheUpdate) {
+  const std::string larger =
+      " --set model.n_layer=3 --set model.n_embd=512 --set steps=3 --set device.threads=1"
+      " --set zero_optimization.stage=2 --set zero_optimization.offload_optimizer.device=";
+  for (const char* tier : {"none", "cpu"}) {
+    const Result result = shell("rm -rf runs && " + two_ranks + "train job.json --trace trace.json" + larger + tier);
+    ASSERT_EQ(result.exit, 0) << result.errors;
+    std::vector<Span> all = spans("trace.json");
+    double first_published = 1e300, last_updated = 0;  // in the last step
+    for (const Span& each : all) {
+      if (each.rank != 0) continue;
+      if (each.name == "gradient norm" && each.row == "compute") first_published = 1e300;
+      if (each.name.starts_with("publish ")) first_published = std::min(first_published, each.begin);
+      if (each.name.starts_with("update ")) last_updated = std::max(last_updated, each.end);
+    }
+    EXPECT_LT(first_published, last_updated) << tier;
+  }
+}
+
 TEST_F(Trace, ChangesNothing) {
   ASSERT_EQ(shell(two_ranks + "train job.json --trace trace.json --trace-steps 1-2").exit, 0);
   EXPECT_THAT(names(spans("trace.json"), 0, "compute"), Contains(StartsWith("write ")));  // the checkpoint

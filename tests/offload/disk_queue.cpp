@@ -136,6 +136,18 @@ TEST(SwapFiles, HaveNoName) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path() / "deep" / "swap"));
 }
 
+TEST(SwapFiles, RemoveNamesThatAKilledProcessLeft) {
+  const testing::TemporaryFolder folder;
+  folder.write("tranche-swap-aB3xYz", "");
+  folder.write("tranche-swap-notes!", "a person's");
+  folder.write("tranche-swap-plan.txt", "");
+  const SwapFile file{folder.path()};
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator{folder.path()})
+    left.push_back(entry.path().filename().string());
+  EXPECT_THAT(left, ::testing::UnorderedElementsAre("tranche-swap-notes!", "tranche-swap-plan.txt"));
+}
+
 TEST(SwapFiles, NameAFolderThatCannotBeUsed) {
   const testing::TemporaryFolder folder;
   const std::filesystem::path in_the_way = folder.write("file", "");

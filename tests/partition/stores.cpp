@@ -140,6 +140,26 @@ TEST(GathersAhead, ARecordThatWentOnIntoAnEvaluationIsCutOff) {
   });
 }
 
+TEST(PartitionedStore, AUnitThatIsPublishedEarlyIsGatheredOnce) {
+  on_ranks(2, [](Communicator& world) {
+    for (const std::size_t stage : {1u, 2u, 3u}) {
+      StoreRank rank{{2, stage, DType::bfloat16}, world};
+      const std::size_t before = gathers(world);
+      for (int updates = 1; updates <= 2; ++updates) {
+        for (const Owned& owned : rank.store->owned()) {
+          for (float& value : rank.placement->borrow(0, owned.unit->index()).span<float>()) value = 0.5f * value - 1;
+          ops::convert(rank.placement->borrow(0, owned.unit->index()), owned.working);
+          if (owned.unit->index() < 3) rank.store->begin_publish(*owned.unit);
+        }
+        rank.store->publish();
+        EXPECT_EQ(gathers(world), before + (stage < 3 ? 4u * static_cast<std::size_t>(updates) : 0u));
+        if (stage < 3)
+          for (std::size_t u = 0; u < 4; ++u) expect_values(rank, u, DType::bfloat16, updates);
+      }
+    }
+  });
+}
+
 TEST(PartitionedStore, ReadingAReleasedUnitIsAnError) {
   on_ranks(2, [](Communicator& world) {
     StoreRank rank{ahead, world};
