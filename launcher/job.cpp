@@ -130,7 +130,7 @@ void Job::complete(const JobText& text) {
          zero.stage);
   check_offload();
   compression.complete(text.source);
-  if (compression.weights.enabled || compression.inputs.enabled) compression.check(make_model()->units());
+  compression.check(make_model()->units());
   layer_reduction.complete(text.source, model_config.layers);
   ensure(Exit::job_file, !layer_reduction.enabled || distillation.teacher || checkpoint.start_from,
          root_.place_of("compression_training.layer_reduction.enabled"),
