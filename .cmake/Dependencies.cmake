@@ -14,6 +14,7 @@ find_package(HDF5 REQUIRED COMPONENTS C)                  # hdf5
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)              # data
 pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)   # data
 pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)            # offload
+pkg_check_modules(lapacke REQUIRED IMPORTED_TARGET lapacke)              # compress: singular values
 find_package(CLI11 REQUIRED)                              # launcher
 find_package(Boost 1.74 REQUIRED)                         # launcher: Asio
 find_package(GTest REQUIRED)                              # tests

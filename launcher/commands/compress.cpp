@@ -4,10 +4,9 @@
 #include <memory>
 
 #include "compress/convert.h"
-#include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
+#include "launcher/opened_model.h"
 #include "launcher/ranks.h"
-#include "launcher/session.h"
 
 namespace tranche {
 namespace {
@@ -22,33 +21,6 @@ compress::PackedDescription describe(const Job& job, compress::Scheme scheme) {
   return {scheme, job.effective(), tokenizer.kind, tokenizer.bytes};
 }
 
-// A checkpoint's model on this one rank.
-struct OpenedModel {
-  OpenedModel(OpenedCheckpoint checkpoint, Session& session)
-      : opened(std::move(checkpoint)),
-        device(session.make_device(opened.job->device)),
-        host(session.make_host(opened.job->device)),
-        disk(opened.job->offload),
-        world(session.make_world(*device)),
-        replica(*opened.job, *world, {*device, *host, disk}),
-        updates(replica.load_parameters(opened.folder)),
-        state(replica.held()) {}
-
-  compress::UnitValues values_of(const Unit& unit) const {
-    const checkpoint::Borrowed all = state.slices[unit.index()].front().borrow();  // the masters
-    return {all.elements, all.holder};
-  }
-  const std::deque<Unit>& units() { return replica.model().units(); }
-
-  OpenedCheckpoint opened;
-  std::unique_ptr<CpuDevice> device, host;
-  SwapDisk disk;
-  std::unique_ptr<Communicator> world;
-  Replica replica;
-  std::uint64_t updates;
-  checkpoint::ModelState state;
-};
-
 void tell(const std::string& output, std::size_t parameters) {
   const compress::PackedFile written{output};
   const auto bytes = static_cast<double>(written.bytes()), count = static_cast<double>(parameters);
@@ -57,12 +29,8 @@ void tell(const std::string& output, std::size_t parameters) {
               static_cast<unsigned long long>(written.bytes()), parameters, 8 * bytes / count, 25 * bytes / count);
 }
 
-void one_rank(const char* command, const Session& session) {
-  ensure(Exit::usage, session.ranks() == 1, "compress ", command, " runs on one rank: start it without mpirun");
-}
-
 Exit quantize_checkpoint(const Options& options, Session& session) {
-  one_rank("quantize", session);
+  check_one_rank("compress quantize", session);
   const compress::Scheme scheme = compress::scheme_named(options.scheme);
   ensure(Exit::usage, options.group % 32 == 0 && options.group >= 32 && options.group <= 128, "--group ", options.group,
          ": expected 32, 64, 96 or 128");
@@ -82,7 +50,7 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
 }
 
 Exit convert_checkpoint(const Options& options, Session& session) {
-  one_rank("convert", session);
+  check_one_rank("compress convert", session);
   OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
   const compress::Scheme scheme = compress::scheme_after(opened.job->compression);
   OpenedModel model{std::move(opened), session};
@@ -135,6 +103,7 @@ void add_compress(CLI::App& app, Chosen& chosen) {
       "convert",
       "Write what quantization-aware training or pruning made: with the bits it trained for, without the zeros");
   add_ends(*convert, *options);
+  add_low_rank(*parent, chosen);
   convert->callback([options, &chosen] { chosen = [options] { return run(convert_checkpoint, *options); }; });
 }
 

@@ -9,8 +9,26 @@ void declare_without_effect(Section& section, const std::string& keys, const std
   for (std::string key; words >> key;) section.no_effect(key, nullptr, reason);
 }
 
-void declare_common(Section& section, std::string& type) {
-  section.key("model_type", type).about("The architecture: gpt2 or llama.");
+LinearRanks ranks_of(const Json& low_rank, const std::string& place) {
+  LinearRanks ranks;
+  if (low_rank.is_null()) return ranks;
+  ensure(Exit::job_file, low_rank.is_object(), place,
+         "\"low_rank\" must be an object of ranks, {\"blocks.0.mlp.up\": 16}, found ", json_excerpt(low_rank));
+  for (const auto& [name, rank] : low_rank.items()) {
+    const auto number = json_as<std::size_t>(rank);
+    ensure(Exit::job_file, number.has_value(), place, "\"low_rank\": the rank of \"", name,
+           "\" must be a whole number, found ", json_excerpt(rank));
+    ranks[name] = *number;
+  }
+  return ranks;
+}
+
+void declare_common(Section& section, ModelConfig& config) {
+  section.key("model_type", config.type).about("The architecture: gpt2 or llama.");
+  section.key("low_rank", config.low_rank)
+      .about(
+          "Ranks of linears whose weight is a product of two, by name: {\"blocks.0.mlp.up\": 16}. `tranche compress "
+          "low-rank` writes it. This key is ours.");
   declare_without_effect(
       section,
       "_attn_implementation _name_or_path architectures attn_implementation auto_map bos_token_id "

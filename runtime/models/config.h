@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/base/settings.h"
+#include "runtime/nn/linear.h"
 #include "runtime/ops/activation.h"
 
 namespace tranche {
@@ -19,9 +20,16 @@ struct ModelConfig {
   bool tied = false;                                  // the head projects with the embedding's table
   double deviation = 0.02;                            // of initial weights
 
+  Json low_rank;  // the key of that name, and what it says
+  LinearRanks ranks{};
+
   Json settings;                            // every key that has an effect, defaults filled in
   std::vector<std::string> without_effect;  // a line for each reason why keys of the file have none
 };
+
+// An object of ranks, { "blocks.0.mlp.up": 16, ... }; null: none. Throws Exit::job_file, beginning with `place`, for
+// what is none.
+LinearRanks ranks_of(const Json& low_rank, const std::string& place);
 
 // Reads a configuration that has declare(Section&) and complete(place), as Gpt2Config and LlamaConfig have. `path` is
 // where the object stands in its source: "" for a config.json, "model" for one within a job file. Throws Exit::job_file
@@ -32,13 +40,14 @@ template <class Config> Config read_config(const Json& object, const Source& sou
   config.declare(section);
   section.load(object, source);
   config.complete(section.place_of(path));
+  config.ranks = ranks_of(config.low_rank, section.place_of(path.empty() ? "low_rank" : path + ".low_rank"));
   config.settings = section.values();
   config.without_effect = section.without_effect();
   return config;
 }
 
-// model_type, and the keys that the transformers library writes for its own use.
-void declare_common(Section& section, std::string& type);
+// model_type, low_rank, and the keys that the transformers library writes for its own use.
+void declare_common(Section& section, ModelConfig& config);
 
 // keys: names with blanks between them.
 void declare_without_effect(Section& section, const std::string& keys, const std::string& reason);

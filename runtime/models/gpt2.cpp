@@ -16,7 +16,7 @@ Gpt2Config::Gpt2Config() {
 }
 
 void Gpt2Config::declare(Section& section) {
-  declare_common(section, type);
+  declare_common(section, *this);
   size_key(section, "vocab_size", vocabulary).about("Tokens that there are.");
   size_key(section, "n_positions", positions).about("The longest sequence.");
   section.key("n_ctx", context_).at_least(1).about("The same, as old files have it.");
@@ -72,7 +72,8 @@ AttentionConfig attention_of(const Gpt2Config& config, std::size_t layer) {
           .bias = Bias::zeros,
           .deviation = config.deviation,
           .output_deviation = residual_deviation(config),
-          .dropout = config.attention_dropout};
+          .dropout = config.attention_dropout,
+          .ranks = config.ranks};
 }
 
 MlpConfig mlp_of(const Gpt2Config& config) {
@@ -81,7 +82,8 @@ MlpConfig mlp_of(const Gpt2Config& config) {
           .activation = config.activation,
           .bias = Bias::zeros,
           .deviation = config.deviation,
-          .down_deviation = residual_deviation(config)};
+          .down_deviation = residual_deviation(config),
+          .ranks = config.ranks};
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ LlamaConfig::LlamaConfig() {
 }
 
 void LlamaConfig::declare(Section& section) {
-  declare_common(section, type);
+  declare_common(section, *this);
   size_key(section, "vocab_size", vocabulary).about("Tokens that there are.");
   size_key(section, "max_position_embeddings", positions).about("The longest sequence.");
   size_key(section, "num_hidden_layers", layers).about("Blocks.");
@@ -85,7 +85,8 @@ AttentionConfig attention_of(const LlamaConfig& config) {
           .bias = config.attention_bias ? Bias::zeros : Bias::none,
           .deviation = config.deviation,
           .output_deviation = config.deviation,
-          .dropout = config.attention_dropout};
+          .dropout = config.attention_dropout,
+          .ranks = config.ranks};
 }
 
 MlpConfig mlp_of(const LlamaConfig& config) {
@@ -94,7 +95,8 @@ MlpConfig mlp_of(const LlamaConfig& config) {
           .activation = config.activation,
           .bias = config.mlp_bias ? Bias::zeros : Bias::none,
           .deviation = config.deviation,
-          .down_deviation = config.deviation};
+          .down_deviation = config.deviation,
+          .ranks = config.ranks};
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "runtime/models/model.h"
 
+#include <set>
+
 #include "runtime/models/gpt2.h"
 #include "runtime/models/llama.h"
 #include "runtime/nn/kv_cache.h"
@@ -36,12 +38,29 @@ std::optional<Embedding> Model::untied_head(const ModelConfig& config) {
   return Embedding{"head", config.vocabulary, config.width, config.deviation};
 }
 
+namespace {
+
+// Every linear that the configuration names is there.
+std::unique_ptr<Model> checked(std::unique_ptr<Model> model, const std::string& where) {
+  std::set<std::string> names;
+  for (const Unit& unit : model->units())
+    for (const Parameter* each : unit.parameters()) names.insert(each->name);
+  for (const auto& [name, rank] : model->config().ranks)
+    ensure(Exit::job_file, names.contains(name + ".left.weight"), where, ": \"low_rank\" names \"", name,
+           "\", but the model has no such linear; linears are named like \"blocks.0.mlp.up\"");
+  return model;
+}
+
+}  // namespace
+
 std::unique_ptr<Model> make_model(const Json& config, const Source& source, const std::string& path,
                                   std::uint64_t seed) {
   const std::string where = str(source.file, path.empty() ? "" : ": ", path);
   const auto type = member<std::string>(config, "model_type", where, Exit::job_file);
-  if (type == "gpt2") return std::make_unique<Gpt2>(read_config<Gpt2Config>(config, source, path), seed);
-  if (type == "llama") return std::make_unique<Llama>(read_config<LlamaConfig>(config, source, path), seed);
+  if (type == "gpt2")
+    return checked(std::make_unique<Gpt2>(read_config<Gpt2Config>(config, source, path), seed), where);
+  if (type == "llama")
+    return checked(std::make_unique<Llama>(read_config<LlamaConfig>(config, source, path), seed), where);
   fail(Exit::job_file, str(where, ": \"model_type\" must be \"gpt2\" or \"llama\", found \"", type, '"'));
 }
 

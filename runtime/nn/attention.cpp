@@ -8,8 +8,9 @@ namespace tranche {
 Attention::Attention(const std::string& name, const AttentionConfig& config, const DropoutMode& mode)
     : config_(config),
       qkv_(name + ".qkv", config.width, (config.heads + 2 * config.groups) * config.head_width, config.bias,
-           config.deviation),
-      output_(name + ".output", config.heads * config.head_width, config.width, config.bias, config.output_deviation),
+           config.deviation, config.ranks),
+      output_(name + ".output", config.heads * config.head_width, config.width, config.bias, config.output_deviation,
+              config.ranks),
       dropout_(name + ".weights.dropout", config.dropout, mode) {}
 
 Tensor Attention::forward(const Tensor& x) const {

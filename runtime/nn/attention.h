@@ -20,6 +20,7 @@ struct AttentionConfig {
   Bias bias = Bias::zeros;                     // of both projections
   double deviation = 0, output_deviation = 0;  // of their initial weights
   double dropout = 0;                          // of attention weights
+  LinearRanks ranks{};
 };
 
 class Attention {

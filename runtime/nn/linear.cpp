@@ -1,18 +1,49 @@
 #include "runtime/nn/linear.h"
 
-namespace tranche {
+#include <algorithm>
+#include <cmath>
 
-Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, double deviation)
-    : weight_{name + ".weight", {out, in}, Initial::normal(static_cast<float>(deviation))},
+#include "runtime/base/error.h"
+
+namespace tranche {
+namespace {
+
+std::size_t rank_of(const std::string& name, std::size_t in, std::size_t out, const LinearRanks& ranks) {
+  const auto found = ranks.find(name);
+  if (found == ranks.end()) return 0;
+  ensure(Exit::job_file, found->second >= 1 && found->second <= std::min(in, out), "\"low_rank\": the rank of ", name,
+         " is ", found->second, ", expected one from 1 to ", std::min(in, out));
+  return found->second;
+}
+
+// Of an entry of a factor: a sum of `rank` products has the deviation of the whole.
+double factor_deviation(double deviation, std::size_t rank) {
+  return std::sqrt(deviation / std::sqrt(static_cast<double>(rank)));
+}
+
+Parameter weight_of(const std::string& name, std::size_t rows, std::size_t cols, double deviation) {
+  return {name + ".weight", {rows, cols}, Initial::normal(static_cast<float>(deviation))};
+}
+
+}  // namespace
+
+Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, double deviation,
+               const LinearRanks& ranks)
+    : rank_(rank_of(name, in, out, ranks)),
+      weight_(rank_ == 0 ? weight_of(name, out, in, deviation)
+                         : weight_of(name + ".left", out, rank_, factor_deviation(deviation, rank_))),
+      right_(rank_ == 0 ? Parameter{} : weight_of(name + ".right", rank_, in, factor_deviation(deviation, rank_))),
       bias_{name + ".bias", {out}, Initial::zeros()},
       has_bias_(bias) {}
 
 Tensor Linear::forward(const Tensor& x) const {
-  return weight_.multiplied(x, has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{});
+  const Tensor between = rank_ == 0 ? x : right_.multiplied(x);  // (batch, sequence, rank)
+  return weight_.multiplied(between, has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{});
 }
 
 void Linear::collect(std::vector<Parameter*>& into) {
   into.push_back(&weight_);
+  if (rank_ != 0) into.push_back(&right_);
   if (has_bias_ == Bias::zeros) into.push_back(&bias_);
 }
 

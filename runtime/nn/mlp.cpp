@@ -5,8 +5,8 @@
 namespace tranche {
 
 Mlp::Mlp(const std::string& name, const MlpConfig& config)
-    : up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation),
-      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation),
+    : up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation, config.ranks),
+      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation, config.ranks),
       activation_(config.activation) {}
 
 Tensor Mlp::forward(const Tensor& x) const { return down_.forward(autograd::activate(activation_, up_.forward(x))); }
@@ -17,9 +17,9 @@ void Mlp::collect(std::vector<Parameter*>& into) {
 }
 
 GatedMlp::GatedMlp(const std::string& name, const MlpConfig& config)
-    : gate_(name + ".gate", config.width, config.inner_width, config.bias, config.deviation),
-      up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation),
-      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation),
+    : gate_(name + ".gate", config.width, config.inner_width, config.bias, config.deviation, config.ranks),
+      up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation, config.ranks),
+      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation, config.ranks),
       activation_(config.activation) {}
 
 Tensor GatedMlp::forward(const Tensor& x) const {

@@ -14,6 +14,7 @@ struct MlpConfig {
   ops::Activation activation = ops::Activation::gelu_tanh;
   Bias bias = Bias::zeros;
   double deviation = 0, down_deviation = 0;  // of the initial weights
+  LinearRanks ranks{};
 };
 
 // down(activation(up(x)))

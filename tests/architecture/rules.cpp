@@ -53,6 +53,7 @@ constexpr Owned third_party[]{
     {"xxh3", "runtime/base/"},
     {"pcre2", "runtime/data/"},
     {"sentencepiece", "runtime/data/"},
+    {"lapack", "compress/"},
     {"CLI/", "launcher/"},
     {"cuda", "runtime/device/cuda/"},
     {"cuda", "runtime/ops/cuda/"},

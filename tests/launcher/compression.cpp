@@ -184,6 +184,64 @@ TEST_F(Compression, APatternThatDividesNoRowIsRefused) {
   EXPECT_THAT(run(narrow).errors, HasSubstr("is not divided by 64"));
 }
 
+TEST_F(Compression, ALowRankModelIsEvaluatedSampledPackedAndTrainedOn) {
+  write_job();
+  const std::string wide = " --set model.n_embd=64 --set model.n_layer=2 ";
+  ASSERT_EQ(run("train job.json --set steps=30 --set optimizer.params.lr=0.01" + wide).exit, 0);
+  const auto loss = [&](const std::string& arguments) {
+    const Result result = run("evaluate job.json --set data.validation=train.h5 --samples 40 " + arguments);
+    EXPECT_EQ(result.exit, 0) << result.errors;
+    return std::stod(result.output.substr(result.output.find("loss ") + 5));
+  };
+  const double whole = loss("--checkpoint runs/job" + wide);
+  const Result factored = run("compress low-rank runs/job --rank 30 --modules down output -o low");
+  ASSERT_EQ(factored.exit, 0) << factored.errors;
+  EXPECT_THAT(factored.output, HasSubstr("blocks.1.mlp.down"));
+  const std::string low = " --set model=low/model.json ";
+  EXPECT_NEAR(loss("--checkpoint low" + low), whole, 0.01 * whole);
+  EXPECT_EQ(run("generate low --prompt tranche --tokens 8").exit, 0);
+  EXPECT_EQ(run("compress quantize low --scheme int8-weight -o low.packed").exit, 0);
+  EXPECT_NEAR(loss("--checkpoint low.packed" + low), whole, 0.02 * whole);
+
+  const Result half = run("compress low-rank runs/job --size 0.5 -o half");
+  ASSERT_EQ(half.exit, 0) << half.errors;
+  const std::string on = " --set model=half/model.json --set checkpoint.start_from=half --set checkpoint.directory=on ";
+  const double before = loss("--checkpoint half --set model=half/model.json");
+  const Result trained = run("train job.json --set steps=20 --set optimizer.params.lr=0.003" + on);
+  ASSERT_EQ(trained.exit, 0) << trained.errors;
+  EXPECT_LT(loss("--checkpoint on" + on), before);
+  EXPECT_EQ(run("train job.json --resume --set steps=22 --set optimizer.params.lr=0.003" + on).exit, 0);
+}
+
+TEST_F(Compression, RanksThatCannotBeSaySoAndWriteNothing) {
+  write_job();
+  ASSERT_EQ(run("train job.json").exit, 0);
+  const auto refusal = [&](const std::string& arguments, int code = 2) {
+    const Result result = run("compress low-rank " + arguments);
+    EXPECT_EQ(result.exit, code) << arguments;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "low")) << arguments;
+    return result.errors;
+  };
+  EXPECT_THAT(refusal("runs/job -o low"), HasSubstr("give one of"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 2 --size 0.5"), HasSubstr("give one of"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 0"), HasSubstr("at least 1"));
+  EXPECT_THAT(refusal("runs/job -o low --energy 1.5"), HasSubstr("at most 1"));
+  EXPECT_THAT(refusal("runs/job -o low --energy 0"), HasSubstr("above 0"));
+  EXPECT_THAT(refusal("runs/job -o low --size 1"), HasSubstr("below 1"));
+  EXPECT_THAT(refusal("runs/job -o low --size 0.001"), HasSubstr("with rank 1 everywhere the model still has"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 1000"), HasSubstr("no linear becomes smaller"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 2 --modules nowhere"), HasSubstr("no linear of the model is in nowhere"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 2 --modules '('", 3), HasSubstr("no regular expression"));
+  EXPECT_THAT(refusal("nothing -o low --rank 2", 5), HasSubstr("nothing"));
+  EXPECT_THAT(run("compress low-rank runs/job -o runs/job --rank 2").errors, HasSubstr("holds checkpoints already"));
+  ASSERT_EQ(run("compress low-rank runs/job -o once --rank 2").exit, 0);
+  EXPECT_THAT(refusal("once -o low --rank 1"), HasSubstr("are products already"));
+  const Result resumed =
+      run("train job.json --resume --set steps=4 --set model=once/model.json --set checkpoint.directory=once");
+  EXPECT_EQ(resumed.exit, 5);
+  EXPECT_THAT(resumed.errors, HasSubstr("has no exp_avg"));
+}
+
 TEST_F(Compression, AStudentIsTrainedByATeacherAndOutlivesIt) {
   write_job();
   ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);

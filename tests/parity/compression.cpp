@@ -148,6 +148,17 @@ TEST_F(Distilled, TheTeacherAndEachTermAreSeenByTheDigest) {
   }
 }
 
+// A model whose linears are products of two is a model like any other.
+TEST(LowRank, DigestsAreEqualOverArrangements) {
+  for (const Architecture architecture : {Architecture::gpt2, Architecture::llama})
+    for (const Numbers numbers : {Numbers::float32, Numbers::bfloat16})
+      expect_equal_everywhere({.numbers = numbers,
+                               .architecture = architecture,
+                               .changes = {R"(model.low_rank={"blocks.0.attention.qkv": 5, "blocks.0.mlp.down": 8,
+                                              "blocks.1.mlp.up": 3, "blocks.1.attention.output": 7})"}},
+                              8);
+}
+
 TEST(StartFrom, BeginsWithTheParametersAloneOnAnyNumberOfRanks) {
   SmallRun run;
   run.digest_after(10, {}, {}, "first");

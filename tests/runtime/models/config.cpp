@@ -112,6 +112,18 @@ TEST(ModelConfig, WhatIsNotImplementedIsRefused) {
   EXPECT_THAT(refusal(R"({"n_layer": 2})"), HasSubstr("\"model_type\" is missing"));
 }
 
+TEST(ModelConfig, RanksAreOfLinearsThatAreThere) {
+  EXPECT_EQ(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": 7})")), "accepted");
+  EXPECT_EQ(refusal(gpt2(R"("low_rank": null)")), "accepted");
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.99.mlp.up": 7})")), HasSubstr("the model has no such linear"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up.left": 7})")), HasSubstr("the model has no such linear"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": {"embedding": 7})")), HasSubstr("the model has no such linear"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": 0})")), HasSubstr("expected one from 1 to"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": 100000})")), HasSubstr("expected one from 1 to"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": -1})")), HasSubstr("must be a whole number"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": 7)")), HasSubstr("must be an object of ranks"));
+}
+
 TEST(ModelConfig, NeutralValuesOfWhatIsNotImplementedAreAccepted) {
   EXPECT_EQ(refusal(llama(R"("rope_scaling": null, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6})")),
             "accepted");

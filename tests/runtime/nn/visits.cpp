@@ -93,7 +93,7 @@ class Visits : public ::testing::Test {
   testing::RecordedSync sync_{events_};
   Seams seams_;
   Embedding embedding_{"embedding", 5, 4, 0.5};
-  Linear layer_{"layer", 4, 4, Bias::zeros, 0.5};
+  Linear layer_{"layer", 4, 4, Bias::zeros, 0.5, {}};
   Head<RmsNorm> head_{RmsNorm{"norm", 4, 1e-5}, std::nullopt, embedding_};
   std::deque<Unit> units_;
 };
