@@ -78,6 +78,33 @@ std::optional<Roll::Verdict> Roll::judge_ended(Time now) const {
       gone, str("rank ", first_gone_->rank, " was the first to go\n", first_gone_->table), {first_gone_->rank}};
 }
 
+std::optional<Roll::Verdict> Roll::judge_lost_host(Time now) const {
+  constexpr std::chrono::seconds a_while{2};  // ten times as long as between two messages
+  const auto out_of_reach =
+      std::ranges::find_if(ranks_, [&](const Rank& r) { return r.connected && now - r.heard >= a_while; });
+  std::string host;
+  if (out_of_reach != ranks_.end())
+    host = out_of_reach->host;
+  else if (first_gone_)
+    host = ranks_[first_gone_->rank].host;
+  else
+    return std::nullopt;
+  std::vector<std::size_t> lost;
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    if (ranks_[r].host == host) lost.push_back(r);
+  return Verdict{gone, str("host ", host, " is lost, and ", names(lost), " with it\n", table(now)), lost};
+}
+
+std::vector<std::string> Roll::hosts_without(const std::vector<std::size_t>& lost) const {
+  std::vector<std::string> without, with;
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    if (std::ranges::find(lost, r) == lost.end()) with.push_back(ranks_[r].host);
+  if (with.empty()) return {};
+  for (const std::size_t r : lost)
+    if (std::ranges::find(with, ranks_[r].host) == with.end()) without.push_back(ranks_[r].host);
+  return without;
+}
+
 // Ranks that have issued as many collectives, of which the last ones are not the same.
 std::string Roll::difference() const {
   for (std::size_t a = 0; a < ranks_.size(); ++a)

@@ -53,6 +53,11 @@ class Roll {
   std::optional<Verdict> judge(const Patience& patience, Time now) const;
   // Of ranks that have ended: in different collectives, or one that was gone first.
   std::optional<Verdict> judge_ended(Time now) const;
+  // The same where mpirun lost a whole host: the one whose ranks fell silent, or were the first to go; all its ranks
+  // are lost.
+  std::optional<Verdict> judge_lost_host(Time now) const;
+  // Hosts that have no rank but lost ones, as their ranks name them; none if no host is left.
+  std::vector<std::string> hosts_without(const std::vector<std::size_t>& lost) const;
 
   // What was heard of one rank.
   struct Rank {

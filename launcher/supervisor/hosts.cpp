@@ -51,6 +51,15 @@ std::vector<Host> read_hosts(const std::filesystem::path& file) {
   return hosts;
 }
 
+std::vector<Host> without_host(std::vector<Host> hosts, const std::string& name) {
+  const auto same = [&](const Host& host) {
+    const auto begins = [](const std::string& whole, const std::string& part) { return whole.starts_with(part + "."); };
+    return host.name == name || begins(host.name, name) || begins(name, host.name);
+  };
+  if (!std::ranges::all_of(hosts, same)) std::erase_if(hosts, same);
+  return hosts;
+}
+
 std::size_t slots_of(const std::vector<Host>& hosts) {
   std::size_t slots = 0;
   for (const Host& host : hosts) slots += host.slots;

@@ -22,6 +22,10 @@ struct Host {
 // Exit::usage, naming file and line, for anything else a line may say, and for a file without hosts.
 std::vector<Host> read_hosts(const std::filesystem::path& file);
 
+// Less the one that calls itself `name`, if others remain. Of names with dots only one needs to have them: "node-a" is
+// "node-a.cluster" too.
+std::vector<Host> without_host(std::vector<Host> hosts, const std::string& name);
+
 std::size_t slots_of(const std::vector<Host>& hosts);
 
 }  // namespace tranche

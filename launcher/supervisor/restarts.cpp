@@ -23,6 +23,7 @@ Ending ending_of(int status) {
   if (code == static_cast<int>(Exit::success)) return {End::finished, code, text};
   if (code == static_cast<int>(Exit::stopped)) return {End::stopped, code, text};
   if (code == static_cast<int>(Exit::ranks)) return {End::lost, code, text + ": ranks could not go on together"};
+  if (code == host_lost) return {End::lost, code, text + ": a host could not be reached any more"};
   if (code > 128 && code < 128 + NSIG)
     return {End::lost, code, str(text, ": a rank was killed by ", signal_text(code - 128))};
   return {End::refused, code, text};

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/base/error.h"
 
@@ -21,11 +22,14 @@ enum class End {
 };
 struct Ending {
   End end = End::finished;
-  int code = 0;              // the program's exit code (docs/errors.md), or mpirun's own
-  std::string text;          // "ended with 137: a rank was killed by signal 9 (Killed)"
-  Exit fault = Exit::ranks;  // what to end with if this was once too often
-  std::size_t lost = 1;      // ranks whose places are lost with them
+  int code = 0;                      // the program's exit code (docs/errors.md), or mpirun's own
+  std::string text;                  // "ended with 137: a rank was killed by signal 9 (Killed)"
+  Exit fault = Exit::ranks;          // what to end with if this was once too often
+  std::size_t lost = 1;              // ranks whose places are lost with them
+  std::vector<std::string> hosts{};  // that are lost, as their ranks name them
 };
+// mpirun's, when a host or its daemon there is gone.
+inline constexpr int host_lost = 205;
 // Of a status that waitpid gave.
 Ending ending_of(int status);
 

@@ -42,10 +42,12 @@ class Supervisor {
     for (bool resumes = job_.resume;; resumes = true) {
       const Ending ending = attempt(ranks, resumes);
       if (ending.end == End::finished) return Exit::success;
-      if (ending.end == End::stopped || (stops_ != 0 && ending.end == End::lost)) return Exit::stopped;
+      // A second signal makes mpirun end in its own way.
+      if (ending.end == End::stopped || stops_ > 1 || (stops_ != 0 && ending.end == End::lost)) return Exit::stopped;
       const std::string what = str(job_.place.program, " ", ending.text);
       // The ranks have said why. Codes of ours go on as they are; others are mpirun's own.
       if (ending.end == End::refused) fail(refusal(ending.code), what + "; starting again would change nothing");
+      for (const std::string& host : ending.hosts) job_.place.hosts = without_host(job_.place.hosts, host);
       if (!job_.refill) places_ -= std::min(ending.lost, places_ - 1);
       ranks = ranks_for(places_, job_.blocks);
       const Reached reached = reached_in(job_.directory);
@@ -93,7 +95,8 @@ class Supervisor {
       log::info(str(channel.dropped(), " connections to the supervisor were none of its ranks' and were dropped"));
     if (!verdict) return explained(std::move(ending), channel.roll());
     const std::string what = verdict->text.substr(0, verdict->text.find('\n'));  // the table has been shown
-    return {End::lost, ending.code, "was ended: " + what, verdict->fault, verdict->lost.size()};
+    return {End::lost,      ending.code,          "was ended: " + what,
+            verdict->fault, verdict->lost.size(), channel.roll().hosts_without(verdict->lost)};
   }
 
   // Waits for the end; ends the job itself when its ranks stand still, and then says why.
@@ -119,10 +122,13 @@ class Supervisor {
   // With what the ranks said last, where they were lost.
   static Ending explained(Ending ending, const Roll& roll) {
     if (ending.end != End::lost) return ending;
-    if (const auto verdict = roll.judge_ended(Clock::now())) {
+    const Clock::time_point now = Clock::now();
+    const bool whole_host = ending.code == host_lost;
+    if (const auto verdict = whole_host ? roll.judge_lost_host(now) : roll.judge_ended(now)) {
       log::info(verdict->text);
       ending.fault = verdict->fault;
       ending.lost = verdict->lost.size();
+      if (whole_host) ending.hosts = roll.hosts_without(verdict->lost);
     }
     return ending;
   }
@@ -159,7 +165,7 @@ class Supervisor {
     });
   }
 
-  const Supervised& job_;
+  Supervised job_;      // less the hosts that are lost
   std::size_t places_;  // where ranks can run
   std::size_t stops_ = 0;
   std::size_t ranks_ = 0, restarted_ = 0;

@@ -110,6 +110,27 @@ TEST_F(RollCall, RemembersWhoWasTheFirstToGo) {
   EXPECT_THAT(ended->text, AllOf(HasSubstr("rank 1 was the first to go"), HasSubstr("gone"), HasSubstr("1 s ago")));
 }
 
+TEST(Hosts, ThatAreLostAreThoseWhoseRanksFellSilentOrWentFirst) {
+  Roll roll{4};
+  for (std::size_t rank = 0; rank < 4; ++rank) {
+    Hello hello = hello_of(rank, 4);
+    hello.host = rank < 2 ? "a" : "b";
+    ASSERT_TRUE(roll.joins(hello, start));
+  }
+  EXPECT_EQ(roll.judge_lost_host(start), std::nullopt);
+  Roll silent = roll;
+  for (const std::size_t rank : {0, 1}) silent.says(rank, at(1, 1, "x"), start + seconds{6});
+  silent.parts(0, start + seconds{6});  // what mpirun ended itself
+  EXPECT_THAT(silent.judge_lost_host(start + seconds{6})->lost, ElementsAre(2, 3));
+  roll.parts(3, start);
+  const auto verdict = roll.judge_lost_host(start + seconds{1});
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_THAT(verdict->text, HasSubstr("host b is lost, and ranks 2, 3 with it"));
+  EXPECT_THAT(roll.hosts_without(verdict->lost), ElementsAre("b", "b"));
+  EXPECT_THAT(roll.hosts_without({2}), ElementsAre());
+  EXPECT_THAT(roll.hosts_without({0, 1, 2, 3}), ElementsAre());
+}
+
 TEST_F(RollCall, DoesNotMindThoseWhoLeave) {
   Activity last = at(9, 80, "x");
   roll.says(0, last, start);

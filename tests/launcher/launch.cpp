@@ -51,6 +51,14 @@ TEST(Hosts, AFileThatIsNoneSaysWhere) {
   EXPECT_THAT(message([&] { read_hosts(folder.path() / "missing"); }, Exit::usage), HasSubstr("cannot be read"));
 }
 
+TEST(Hosts, AreLeftOutOnceTheyAreLost) {
+  const std::vector<Host> hosts{{"a.cluster", 4}, {"ab", 2}};
+  EXPECT_THAT(without_host(hosts, "a"), ElementsAre(Host{"ab", 2}));
+  EXPECT_THAT(without_host(hosts, "ab.cluster"), ElementsAre(Host{"a.cluster", 4}));
+  EXPECT_EQ(without_host(hosts, "b"), hosts);
+  EXPECT_THAT(without_host({{"a", 1}}, "a"), ElementsAre(Host{"a", 1}));
+}
+
 TEST(StartLine, HoldsAllThatRanksNeed) {
   Place place;
   place.hosts = {{"a", 4}, {"b", 2}};
@@ -101,7 +109,7 @@ TEST(Restarts, DependOnHowTheRanksEnded) {
   EXPECT_EQ(exited(0), End::finished);
   EXPECT_EQ(exited(75), End::stopped);
   for (const int code : {1, 2, 3, 4, 5, 6, 7, 8, 10, 127}) EXPECT_EQ(exited(code), End::refused) << code;
-  for (const int code : {9, 134, 137, 139}) EXPECT_EQ(exited(code), End::lost) << code;
+  for (const int code : {9, 134, 137, 139, 205}) EXPECT_EQ(exited(code), End::lost) << code;
   EXPECT_THAT(ending_of(137 << 8).text, HasSubstr("signal 9 (Killed)"));
   EXPECT_EQ(ending_of(SIGKILL).end, End::lost);  // mpirun itself
   EXPECT_EQ(ending_of(SIGKILL).code, 137);
@@ -184,6 +192,13 @@ TEST_F(Launch, DoesNotRepeatWhatWouldFailAgain) {
     EXPECT_EQ(calls().size(), 1u) << code;
   }
   EXPECT_EQ(launch("-n 2 job.json", "exit 200").exit, 1);
+}
+
+TEST_F(Launch, GoesOnWhenAHostIsLost) {
+  folder.write("hosts", "localhost slots=1\nelsewhere slots=1\n");
+  // What ranks would say comes from nobody here, so mpirun's code alone costs one place and no host.
+  ASSERT_EQ(launch("--hostfile hosts job.json", "[ $call = 2 ] || exit 205").exit, 0);
+  EXPECT_THAT(calls()[1], HasSubstr("-np 1 "));
 }
 
 TEST_F(Launch, GivesUpWhenRestartsBringNothing) {
