@@ -7,7 +7,7 @@ mpirun = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmap
          OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none mpirun
 deps = $(if $(filter no,$(DEPS)),@true,@bash .ci/deps)
 
-.PHONY: deps build demo test bench memory format lint sanitize
+.PHONY: deps build demo test bench memory format lint sanitize cuda
 
 deps:
 	$(deps)
@@ -56,6 +56,13 @@ sanitize:
 	cmake --preset tsan
 	cmake --build --preset tsan --parallel $(JOBS)
 	ctest --preset tsan --parallel $(JOBS) --label-exclude $(FAST)'|mpi|architecture|timed'
+
+# The CUDA kernels by nvcc and by clang, and what nvcc says of their registers. Needs NVIDIA's toolkit, and no GPU.
+cuda:
+	$(deps) build cuda
+	cmake --preset cuda
+	cmake --build --preset cuda --parallel $(JOBS) --target test_cuda_build
+	ctest --preset cuda --tests-regex test_cuda_build
 
 format:
 	$(deps) format

@@ -62,7 +62,7 @@ TRANCHE_HOST_DEVICE inline float to_float(float16 x) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | special | (bits & 0x8000u) << 16);
 }
 
-template <class T> T from_float(float x);
+template <class T> TRANCHE_HOST_DEVICE T from_float(float x);
 
 template <> TRANCHE_HOST_DEVICE inline float from_float<float>(float x) { return x; }
 

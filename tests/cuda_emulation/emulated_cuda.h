@@ -81,6 +81,7 @@ void launch_kernel(const char* name, void (*kernel)(Parameters...), dim3 grid, d
 #define TRANCHE_SHARED(T, name, count) \
   static const char name##_key = 0;    \
   T* const name = static_cast<T*>(::tranche::cuda_emulation::shared_memory(&name##_key, sizeof(T) * (count)))
+#define TRANCHE_UNROLL _Pragma("GCC unroll 16")
 #define TRANCHE_FUSED(a, b, c) __builtin_fmaf(a, b, c)
 #define TRANCHE_LAUNCH(kernel, grid, block, stream, ...) \
   ::tranche::cuda_emulation::launch_kernel(#kernel, kernel, grid, block, stream, __VA_ARGS__)

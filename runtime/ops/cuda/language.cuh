@@ -6,6 +6,8 @@
 #if defined(__CUDACC__)
 #include <cuda_runtime.h>
 
+// Before a loop of known length over what should be registers.
+#define TRANCHE_UNROLL _Pragma("unroll")
 // a b + c, rounded once.
 #define TRANCHE_FUSED(a, b, c) __fmaf_rn(a, b, c)
 // `count` elements that the threads of a block share, under `name`.

@@ -48,20 +48,27 @@ template <bool adds, class T> __global__ void product_kernel(Product<T> p) {
     const unsigned count = p.k - begin < product_piece ? static_cast<unsigned>(p.k - begin) : product_piece;
     for (unsigned k = 0; k < count; ++k) {
       float a[each_way], b[each_way];
+      TRANCHE_UNROLL
       for (unsigned i = 0; i < each_way; ++i) {
         a[i] = a_tile[k * (product_side + 1) + y + i * across];
         b[i] = b_tile[k * (product_side + 1) + x + i * across];
       }
-      for (unsigned i = 0; i < each_way; ++i)
+      TRANCHE_UNROLL
+      for (unsigned i = 0; i < each_way; ++i) {
+        TRANCHE_UNROLL
         for (unsigned j = 0; j < each_way; ++j) sums[i][j] = TRANCHE_FUSED(a[i], b[j], sums[i][j]);
+      }
     }
   }
-  for (unsigned i = 0; i < each_way; ++i)
+  TRANCHE_UNROLL
+  for (unsigned i = 0; i < each_way; ++i) {
+    TRANCHE_UNROLL
     for (unsigned j = 0; j < each_way; ++j) {
       const std::size_t row = first_row + y + i * across, col = first_col + x + j * across;
       if (row < p.m && col < p.n)
         functors::put<adds>(p.c[row * p.n + col], p.bias != nullptr ? sums[i][j] + to_float(p.bias[col]) : sums[i][j]);
     }
+  }
 }
 template <bool adds, class T> void multiply(Device& device, const Product<T>& p) {
   const std::size_t tiles = pieces_of(p.m, product_side) * pieces_of(p.n, product_side);
