@@ -26,7 +26,9 @@ void add_config(CLI::App& app, Chosen& chosen);
 void add_checkpoint(CLI::App& app, Chosen& chosen);
 void add_calibrate(CLI::App& app, Chosen& chosen);
 void add_compress(CLI::App& app, Chosen& chosen);
-void add_low_rank(CLI::App& compress, Chosen& chosen);  // of add_compress
+// Of add_compress.
+void add_low_rank(CLI::App& compress, Chosen& chosen);
+void add_compress_report(CLI::App& compress, Chosen& chosen);
 void add_report(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);
 void add_version(CLI::App& app, Chosen& chosen);

@@ -242,6 +242,29 @@ TEST_F(Compression, RanksThatCannotBeSaySoAndWriteNothing) {
   EXPECT_THAT(resumed.errors, HasSubstr("has no exp_avg"));
 }
 
+TEST_F(Compression, AReportComparesCheckpointsAndPackedModels) {
+  write_job();
+  ASSERT_EQ(run("train job.json").exit, 0);
+  ASSERT_EQ(run("compress quantize runs/job --scheme int8-weight -o small.packed").exit, 0);
+  ASSERT_EQ(run("compress low-rank runs/job --rank 4 -o low").exit, 0);
+  const std::string with_data = "compress report job.json --set data.validation=train.h5 --samples 20 ";
+  const Result result = run(with_data + "runs/job small.packed low -o report.html");
+  ASSERT_EQ(result.exit, 0) << result.errors;
+  EXPECT_THAT(result.output, HasSubstr("small.packed  int8-weight"));
+  EXPECT_THAT(result.output, HasSubstr("0.00 %"));
+  const std::string page = shell("cat report.html").output;
+  EXPECT_THAT(page, HasSubstr("<td>low</td>"));
+  EXPECT_THAT(page, HasSubstr("<svg"));
+  const std::string loss = std::to_string(loss_of("runs/job")).substr(0, 4);
+  EXPECT_THAT(result.output, HasSubstr(loss));
+
+  EXPECT_THAT(run("compress report job.json runs/job").errors, HasSubstr("names no data.validation"));
+  const Result missing = run(with_data + "nothing -o other.html");
+  EXPECT_NE(missing.exit, 0);
+  EXPECT_THAT(missing.errors, HasSubstr("nothing"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "other.html"));
+}
+
 TEST_F(Compression, AStudentIsTrainedByATeacherAndOutlivesIt) {
   write_job();
   ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
