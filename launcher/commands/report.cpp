@@ -18,7 +18,7 @@ struct Options {
   std::string output = "report.html";
 };
 
-// What the page shows of a step; memory only of the last.
+// What the page shows of a step; memory and traffic only of the last.
 constexpr const char* shown[]{"step",       "loss",    "learning_rate",     "gradient_norm",
                               "loss_scale", "skipped", "tokens_per_second", "saving_seconds"};
 
@@ -36,7 +36,8 @@ Json steps_of(const std::filesystem::path& file) {
     steps.push_back(std::move(step));
   }
   if (!steps.empty())
-    steps.back()["peak_bytes"] = member<Json>(line, "peak_bytes", str(file.string(), ":", number), Exit::data);
+    for (const char* key : {"peak_bytes", "communicated_bytes"})
+      steps.back()[key] = member<Json>(line, key, str(file.string(), ":", number), Exit::data);
   return steps;
 }
 

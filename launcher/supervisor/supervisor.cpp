@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <optional>
 
 #include "launcher/control/channel.h"
@@ -103,9 +102,8 @@ class Supervisor {
   std::optional<Roll::Verdict> watch(Process& process, Roll& roll) {
     std::optional<Roll::Verdict> verdict;
     Clock::time_point looked = Clock::now(), ended_at = Clock::time_point::max();
-    asio::steady_timer timer{io_};
     while (!process.ended()) {
-      wait(timer, look_again);
+      wait(look_again);
       const Clock::time_point now = Clock::now();
       if (now - looked > 10 * look_again) roll.excuse(now);  // this process was stopped, not the ranks
       looked = now;
@@ -134,17 +132,12 @@ class Supervisor {
   }
 
   void pause(std::chrono::seconds time) {
-    asio::steady_timer timer{io_};
     const Clock::time_point end = Clock::now() + time;
-    while (stops_ == 0 && Clock::now() < end) wait(timer, look_again);
+    while (stops_ == 0 && Clock::now() < end) wait(look_again);
   }
 
   // Runs what there is to run for so long, or until something has happened.
-  void wait(asio::steady_timer& timer, std::chrono::milliseconds at_most) {
-    timer.expires_after(at_most);
-    timer.async_wait([](boost::system::error_code) {});
-    io_.run_one();
-  }
+  void wait(std::chrono::milliseconds at_most) { io_.run_one_for(at_most); }
 
   // mpirun and srun pass SIGUSR1 on to every rank, and go on themselves (launcher/stop.h).
   void hear_stop() {
