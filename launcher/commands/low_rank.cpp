@@ -128,9 +128,11 @@ Exit factor_checkpoint(const Options& options, Session& session) {
   const std::unique_ptr<Model> model = job->make_model();
   const FactoredState factored{whole, *model, linears, ranks};
   const std::uint64_t step = checkpoint::read_manifest(whole.opened.folder).step;
+  // First what does not count as done without a checkpoint.
+  create_folder(options.output);
+  write_small_file(std::filesystem::path{options.output} / "model.json", job->model.dump(1) + "\n");
   checkpoint::save(options.output, step, factored.state(), state_of(whole.opened.folder, *job), whole.replica.peers(),
                    0);
-  write_small_file(std::filesystem::path{options.output} / "model.json", job->model.dump(1) + "\n");
   tell(options, linears, ranks, before, model->parameters());
   return Exit::success;
 }

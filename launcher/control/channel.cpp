@@ -85,11 +85,16 @@ std::string host_name() {
 struct ControlChannel::State : std::enable_shared_from_this<State> {
   State(asio::io_context& context, std::size_t ranks, const Options& given)
       : io(context), options(given), roll(ranks), folder(make_private_folder(given)) {
-    const std::filesystem::path path = folder / "token";
-    File file = File::create(path);
-    check(::chmod(path.c_str(), S_IRUSR | S_IWUSR) == 0, path.string(), ": ", ::strerror(errno));
-    file.write(0, std::as_bytes(std::span{token}));
-    file.close();
+    try {
+      const std::filesystem::path path = folder / "token";
+      File file = File::create(path);
+      check(::chmod(path.c_str(), S_IRUSR | S_IWUSR) == 0, path.string(), ": ", ::strerror(errno));
+      file.write(0, std::as_bytes(std::span{token}));
+      file.close();
+    } catch (...) {
+      take_folder_away();
+      throw;
+    }
   }
   ~State() { take_folder_away(); }
 
@@ -130,7 +135,7 @@ struct ControlChannel::State : std::enable_shared_from_this<State> {
       if (error && acceptor->is_open()) {  // too many open files, for one: those that are there go on
         asio::steady_timer pause{self->io, std::chrono::milliseconds{200}};
         co_await pause.async_wait(asio::use_awaitable);
-      } else if (!error && self->strangers == most_strangers) {
+      } else if (!error && self->strangers >= std::max(most_strangers, 2 * self->roll.ranks().size())) {
         ++self->dropped;
       } else if (!error) {
         const auto socket = std::make_shared<Socket>(std::move(accepted));

@@ -80,10 +80,10 @@ Reporter::Reporter(std::size_t rank, std::size_t ranks) {
   const char *address = std::getenv(supervisor_variable), *token = std::getenv(token_variable);
   if (address == nullptr || token == nullptr) return;
   try {
+    const std::string secret = read_small_file(token);  // before the supervisor counts a stranger who takes his time
     socket_ = connected(address);
-    const Hello hello{
-        .token = read_small_file(token), .rank = rank, .ranks = ranks, .host = host_name(), .pid = ::getpid()};
-    if (!send(encoded(hello))) refuse(address);
+    const Hello hello{.token = secret, .rank = rank, .ranks = ranks, .host = host_name(), .pid = ::getpid()};
+    if (!send(encoded(hello), [] { return false; })) refuse(address);
     thread_ = std::thread{[this] { report(); }};
   } catch (const Error& error) {
     log::everywhere(str("the supervisor cannot be reached, so nobody watches this rank: ", error.what()));
@@ -125,16 +125,21 @@ void Reporter::report() {
     last = ending_;
     const Activity now = activity_;
     lock.unlock();
-    if (send(encoded(now))) continue;
+    // A supervisor that was stopped reads nothing for a while: the rest of a message goes out when it is back.
+    const auto goes_on = [&] {
+      const std::lock_guard still{mutex_};
+      return !ending_;
+    };
+    if (send(encoded(now), goes_on)) continue;
     if (!last) log::info("the supervisor is gone; training goes on without it");
     return;
   }
 }
 
-bool Reporter::send(const std::string& message) {
+bool Reporter::send(const std::string& message, const std::function<bool()>& goes_on) {
   for (std::size_t sent = 0; sent < message.size();) {
     const ssize_t n = ::send(socket_, message.data() + sent, message.size() - sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EINTR || (errno == EAGAIN && goes_on()))) continue;
     if (n <= 0) return false;
     sent += static_cast<std::size_t>(n);
   }

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -33,7 +34,7 @@ class Reporter {
 
  private:
   void report();
-  bool send(const std::string& message);
+  bool send(const std::string& message, const std::function<bool()>& goes_on);
 
   int socket_ = -1;  // -1: nobody listens
   std::mutex mutex_;

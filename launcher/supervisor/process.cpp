@@ -63,6 +63,10 @@ Process::Process(const std::vector<std::string>& words) {
   ensure(Exit::usage, error == 0, words.front(), " cannot be started: ", ::strerror(error));
 }
 
+Process::~Process() {
+  if (!ended()) signal(SIGTERM);
+}
+
 std::optional<int> Process::ended() {
   int status = 0;
   if (!status_ && ::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;

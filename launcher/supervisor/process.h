@@ -16,6 +16,7 @@ class Process {
  public:
   // Starts words[0], which PATH finds, with nothing on its standard input. Throws Exit::usage if it cannot be started.
   explicit Process(const std::vector<std::string>& words);
+  ~Process();  // if it has not ended, it is told to
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 

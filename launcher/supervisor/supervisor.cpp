@@ -86,16 +86,20 @@ class Supervisor {
     channel_ = &channel;
     ranks_ = ranks;
     const std::optional<Roll::Verdict> verdict = watch(process, channel.roll());
+    io_.poll();  // who has gone by now
+    const Clock::time_point end = Clock::now();
     process_ = nullptr;
     channel_ = nullptr;
     outlive_children(farewell);
     Ending ending = ending_of(*process.ended());
     if (channel.dropped() != 0)
       log::info(str(channel.dropped(), " connections to the supervisor were none of its ranks' and were dropped"));
-    if (!verdict) return explained(std::move(ending), channel.roll());
+    if (!verdict) return explained(std::move(ending), channel.roll(), end);
     const std::string what = verdict->text.substr(0, verdict->text.find('\n'));  // the table has been shown
-    return {End::lost,      ending.code,          "was ended: " + what,
-            verdict->fault, verdict->lost.size(), channel.roll().hosts_without(verdict->lost)};
+    // That nobody is heard of says nothing about any one place.
+    const std::size_t lost = verdict->lost.size() < ranks ? verdict->lost.size() : 0;
+    return {End::lost,      ending.code, "was ended: " + what,
+            verdict->fault, lost,        channel.roll().hosts_without(verdict->lost)};
   }
 
   // Waits for the end; ends the job itself when its ranks stand still, and then says why.
@@ -118,9 +122,8 @@ class Supervisor {
   }
 
   // With what the ranks said last, where they were lost.
-  static Ending explained(Ending ending, const Roll& roll) {
+  static Ending explained(Ending ending, const Roll& roll, Clock::time_point now) {
     if (ending.end != End::lost) return ending;
-    const Clock::time_point now = Clock::now();
     const bool whole_host = ending.code == host_lost;
     if (const auto verdict = whole_host ? roll.judge_lost_host(now) : roll.judge_ended(now)) {
       log::info(verdict->text);
