@@ -84,10 +84,10 @@ Memory pages(std::size_t bytes) {
   return Memory{memory};
 }
 
-// As an update with two moments: all kinds of a piece are read two pieces ahead, and written when they are there.
+// As an update with two moments: all kinds of a piece are read half a ring ahead, and written when they are there.
 void stream(DiskQueue& queue, const std::vector<Memory>& ring) {
-  constexpr std::size_t slots = 4, ahead = slots / 2;
-  std::array<std::array<Event, kinds>, slots> reads, writes;
+  const std::size_t slots = ring.size() / kinds, ahead = slots / 2;
+  std::vector<std::array<Event, kinds>> reads(slots), writes(slots);
   const auto each = [&](std::size_t i, const auto& work) {
     for (std::size_t kind = 0; kind < kinds; ++kind)
       work(reads[i % slots][kind], writes[i % slots][kind], (kind * pieces + i) * piece,
@@ -125,13 +125,13 @@ void plain(int descriptor, std::size_t block, const std::vector<Memory>& blocks)
     });
 }
 
-void disk_streams(const std::filesystem::path& folder, std::size_t queue_depth) {
+void disk_streams(const std::filesystem::path& folder, std::size_t queue_depth, std::size_t slots) {
   SwapFile file{folder};
   file.extend(piece * pieces * kinds);
   const AioConfig aio{.queue_depth = queue_depth};
   DiskQueue queue{file, aio};
   std::vector<Memory> ring;
-  for (std::size_t i = 0; i < 4 * kinds; ++i) ring.push_back(pages(piece));
+  for (std::size_t i = 0; i < slots * kinds; ++i) ring.push_back(pages(piece));
   std::vector<Memory> blocks;
   for (std::size_t i = 0; i < queue_depth; ++i) blocks.push_back(pages(aio.block_size));
   for (int i = 0; i < 2; ++i) stream(queue, ring);  // blocks of the file come into being
@@ -141,7 +141,8 @@ void disk_streams(const std::filesystem::path& folder, std::size_t queue_depth) 
     mine.push_back(bytes / seconds_taken([&] { stream(queue, ring); }));
     best.push_back(bytes / seconds_taken([&] { plain(file.descriptor(), aio.block_size, blocks); }));
   }
-  tell(str("state through the disk queue, ", queue_depth, " requests").c_str(), "plain O_DIRECT calls", mine, best);
+  tell(str("state on disk, aio.queue_depth ", queue_depth, ", buffer_count ", slots).c_str(), "plain O_DIRECT calls",
+       mine, best);
 }
 
 }  // namespace
@@ -154,7 +155,8 @@ int main(int argc, char** argv) {
     const std::filesystem::path folder = argc > 1 ? argv[1] : (temporary != nullptr ? temporary : "/tmp");
     std::printf("| offloaded state | GB/s | ceiling | GB/s | ratio, median of rounds |\n|---|---|---|---|---|\n");
     bench::host_updates();
-    for (const std::size_t depth : {8, 32}) bench::disk_streams(folder, depth);
+    for (const std::size_t depth : {8, 32})
+      for (const std::size_t slots : {4, 8}) bench::disk_streams(folder, depth, slots);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_offload: %s\n", error.what());

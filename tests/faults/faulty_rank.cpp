@@ -1,5 +1,5 @@
 // A rank that takes part in barriers and, when it is started for the first time, does one thing wrong:
-//   faulty_rank hang|skip|reorder|stop|nothing [--resume]
+//   faulty_rank hang|skip|reorder|stop|stopall|nothing [--resume]
 #include <signal.h>
 
 #include <chrono>
@@ -18,12 +18,13 @@ void work(Session& session, Reporter& reporter, std::string_view fault) {
   world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   reporter.phase("training");
   for (std::uint64_t step = 1; step <= 20; ++step) {
-    const bool now = step == 10 && session.rank() == 1;
+    const bool now = step == 10 && (session.rank() == 1 || fault == "stopall");
     reporter.step(step);
     std::string first = "gradients", second = "parameters";
     if (now && fault == "reorder") std::swap(first, second);
     if (now && fault == "hang") std::this_thread::sleep_for(std::chrono::hours{1});
-    if (now && fault == "stop") ::raise(SIGSTOP);
+    if (now && fault == "stopall") std::this_thread::sleep_for(std::chrono::milliseconds{500});  // which is told
+    if (now && fault.starts_with("stop")) ::raise(SIGSTOP);
     if (!now || fault != "skip") world->barrier(first);
     world->barrier(second);
   }

@@ -15,6 +15,7 @@ struct Row {
   const char* fault;
   Exit exit;
   const char* report;
+  const char* then = "with 2 ranks";
 };
 
 class Watched : public ::testing::TestWithParam<Row> {
@@ -49,12 +50,14 @@ TEST_P(Watched, IsReportedInTimeWithACodeOfItsOwn) {
 TEST_P(Watched, StartsAgainAndEndsWell) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(supervise(job(1)), Exit::success);
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("restart 1 of 1"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), AllOf(HasSubstr("restart 1 of 1"), HasSubstr(GetParam().then)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, Watched,
-    ::testing::Values(Row{"stop", Roll::silent, "rank 1 has not been heard of for 2 s"},
+    ::testing::Values(Row{"stop", Roll::silent, "rank 1 has not been heard of for 2 s", "with 1 rank in"},
+                      // That nobody is heard of says nothing about any one place.
+                      Row{"stopall", Roll::silent, "ranks 0, 1 have not been heard of for 2 s"},
                       Row{"hang", Roll::hang, "others wait in collective number 19, barrier of gradients, for rank 1"},
                       Row{"skip", Roll::disagree, "ranks 0 and 1 are in different collectives"},
                       Row{"reorder", Roll::disagree, "ranks 0 and 1 are in different collectives"}),
