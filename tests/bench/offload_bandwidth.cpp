@@ -74,24 +74,22 @@ void host_updates() {
 
 constexpr std::size_t piece = std::size_t{16} << 20, pieces = 16, kinds = 3;  // 4 M elements of each kind of state
 
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-using Memory = std::unique_ptr<std::byte, Free>;
-Memory pages(std::size_t bytes) {
-  auto* memory = static_cast<std::byte*>(std::aligned_alloc(SwapFile::alignment, bytes));
-  std::fill_n(memory, bytes, std::byte{1});
-  return Memory{memory};
+// As offloaded state has it: large blocks have huge pages where the system gives any. How scattered memory is decides
+// how fast a disk fills it.
+Buffer pages(Device& host, std::size_t bytes) {
+  Buffer memory = host.allocate(bytes, Category::communication, "pieces");
+  std::fill_n(memory.data(), bytes, std::byte{1});
+  return memory;
 }
 
 // As an update with two moments: all kinds of a piece are read half a ring ahead, and written when they are there.
-void stream(DiskQueue& queue, const std::vector<Memory>& ring) {
+void stream(DiskQueue& queue, const std::vector<Buffer>& ring) {
   const std::size_t slots = ring.size() / kinds, ahead = slots / 2;
   std::vector<std::array<Event, kinds>> reads(slots), writes(slots);
   const auto each = [&](std::size_t i, const auto& work) {
     for (std::size_t kind = 0; kind < kinds; ++kind)
       work(reads[i % slots][kind], writes[i % slots][kind], (kind * pieces + i) * piece,
-           std::span{ring[i % slots * kinds + kind].get(), piece});
+           std::span{ring[i % slots * kinds + kind].data(), piece});
   };
   for (std::size_t i = 0; i < pieces + ahead; ++i) {
     if (i < pieces)
@@ -109,17 +107,16 @@ void stream(DiskQueue& queue, const std::vector<Memory>& ring) {
     for (const Event& write : slot) write.wait();
 }
 
-// Half of the threads, one for each block of memory, read the file, half write it, a block at a time.
-void plain(int descriptor, std::size_t block, const std::vector<Memory>& blocks) {
+// Half of `depth` threads read the file, half write it, a block at a time, each with its own part of the memory.
+void plain(int descriptor, std::size_t block, std::size_t depth, const Buffer& memory) {
   std::vector<std::jthread> threads;
-  const std::size_t depth = blocks.size();
   for (std::size_t t = 0; t < depth; ++t)
-    threads.emplace_back([descriptor, block, depth, t, &memory = blocks[t]] {
+    threads.emplace_back([=, mine = memory.data() + t * block] {
       const bool writes = t % 2 == 1;
       for (std::size_t at = t / 2 * block; at < piece * pieces * kinds; at += (depth / 2) * block) {
         const auto offset = static_cast<off_t>(at);
-        const ssize_t done = writes ? ::pwrite(descriptor, memory.get(), block, offset)
-                                    : ::pread(descriptor, memory.get(), block, offset);
+        const ssize_t done =
+            writes ? ::pwrite(descriptor, mine, block, offset) : ::pread(descriptor, mine, block, offset);
         ensure(Exit::storage, done == static_cast<ssize_t>(block), "a plain transfer failed");
       }
     });
@@ -130,16 +127,16 @@ void disk_streams(const std::filesystem::path& folder, std::size_t queue_depth, 
   file.extend(piece * pieces * kinds);
   const AioConfig aio{.queue_depth = queue_depth};
   DiskQueue queue{file, aio};
-  std::vector<Memory> ring;
-  for (std::size_t i = 0; i < slots * kinds; ++i) ring.push_back(pages(piece));
-  std::vector<Memory> blocks;
-  for (std::size_t i = 0; i < queue_depth; ++i) blocks.push_back(pages(aio.block_size));
+  CpuDevice host{1, Device::unlimited, Sharing::nothing, Tier::host};
+  std::vector<Buffer> ring;
+  for (std::size_t i = 0; i < slots * kinds; ++i) ring.push_back(pages(host, piece));
+  const Buffer blocks = pages(host, queue_depth * aio.block_size);
   for (int i = 0; i < 2; ++i) stream(queue, ring);  // blocks of the file come into being
   const double bytes = 2.0 * piece * pieces * kinds;
   std::vector<double> mine, best;
   for (int i = 0; i < rounds; ++i) {
     mine.push_back(bytes / seconds_taken([&] { stream(queue, ring); }));
-    best.push_back(bytes / seconds_taken([&] { plain(file.descriptor(), aio.block_size, blocks); }));
+    best.push_back(bytes / seconds_taken([&] { plain(file.descriptor(), aio.block_size, queue_depth, blocks); }));
   }
   tell(str("state on disk, aio.queue_depth ", queue_depth, ", buffer_count ", slots).c_str(), "plain O_DIRECT calls",
        mine, best);

@@ -35,11 +35,11 @@ def fresh(folder):
     return Path(folder) / "run" / "metrics.jsonl"
 
 
-def tranche_steps(job, folder, steps, ranks=1, changes=()):
+def tranche_steps(job, folder, steps, ranks=1, changes=(), start=command):
     """The medians of some steps; the first, which warms up, does not count. One rank is killed before it would save;
-    several end by themselves, as MPI's shared memory would otherwise stay behind. changes: as --set takes them."""
+    several end by themselves, as MPI's shared memory would otherwise stay behind. changes: as --set takes them. start: what makes a command line."""
     metrics = fresh(folder)
-    arguments = command(["train", job, "--set", f"steps={steps + (2 if ranks == 1 else 1)}",
+    arguments = start(["train", job, "--set", f"steps={steps + (2 if ranks == 1 else 1)}",
                          *(part for change in changes for part in ("--set", change))], ranks)
     status, lines = "", []
     with open(Path(folder) / "log", "w+") as log, subprocess.Popen(arguments, stderr=log, stdout=log,
