@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
@@ -71,12 +72,6 @@ asio::awaitable<std::string> read_message(Socket& socket) {
   std::string message(length, '\0');
   co_await asio::async_read(socket, asio::buffer(message), asio::use_awaitable);
   co_return message;
-}
-
-std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
 }
 
 }  // namespace

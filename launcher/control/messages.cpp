@@ -1,5 +1,7 @@
 #include "launcher/control/messages.h"
 
+#include <unistd.h>
+
 #include "runtime/base/json.h"
 
 namespace tranche {
@@ -28,6 +30,12 @@ std::string name(const std::string& text) {
 }
 
 }  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
 
 std::string encoded(const Hello& hello) {
   return framed({{"token", hello.token},

@@ -37,6 +37,9 @@ struct Activity {
   bool operator==(const Activity&) const = default;
 };
 
+// What this machine calls itself.
+std::string host_name();
+
 // With the header.
 std::string encoded(const Hello& hello);
 std::string encoded(const Activity& activity);

@@ -68,12 +68,6 @@ int connected(const std::string& address) {
   return connected_tcp(address.substr(tcp_prefix.size()));
 }
 
-std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 }  // namespace
 
 Reporter::Reporter(std::size_t rank, std::size_t ranks) {

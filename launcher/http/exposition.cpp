@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "runtime/base/json.h"
+
 namespace tranche {
 namespace {
 
@@ -84,7 +86,7 @@ void of_last_step(Text& text, const Json& line) {
 
 }  // namespace
 
-Json status_json(const RunStatus& status, Roll::Time now) {
+std::string status_text(const RunStatus& status, Roll::Time now) {
   Json ranks = Json::array();
   if (status.roll != nullptr) {
     const std::vector<Row> rows = status.roll->rows(now);
@@ -94,7 +96,9 @@ Json status_json(const RunStatus& status, Roll::Time now) {
       ranks.push_back(std::move(rank));
     }
   }
-  return {{"run", status.run}, {"state", status.state}, {"restarts", status.restarts}, {"ranks", std::move(ranks)}};
+  const Json all{
+      {"run", status.run}, {"state", status.state}, {"restarts", status.restarts}, {"ranks", std::move(ranks)}};
+  return all.dump(-1, ' ', false, Json::error_handler_t::replace);  // a name may be cut within a character
 }
 
 std::string exposition(const RunStatus& status, const std::string& metrics_line, Roll::Time now) {

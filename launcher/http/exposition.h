@@ -7,7 +7,6 @@
 #include <string>
 
 #include "launcher/control/roll.h"
-#include "runtime/base/json.h"
 
 namespace tranche {
 
@@ -20,8 +19,8 @@ struct RunStatus {
   const Roll* roll = nullptr;
 };
 
-// Of the page's "status" event.
-Json status_json(const RunStatus& status, Roll::Time now);
+// JSON of the page's "status" event, in one line.
+std::string status_text(const RunStatus& status, Roll::Time now);
 
 // Prometheus' text format, version 0.0.4: gauges of the last step in `metrics_line` ("" before the first) and of the
 // ranks, and counters of this supervisor.

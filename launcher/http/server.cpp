@@ -120,8 +120,7 @@ struct HttpServer::State {
       response.body() = live_page();
     } else if (path == "/health") {
       response.set(http::field::content_type, "application/json");
-      response.body() =
-          status_json(source.status(), Clock::now()).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      response.body() = status_text(source.status(), Clock::now()) + "\n";
     } else if (path == "/metrics") {
       response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
       MetricsTail end{source.metrics, 1 << 16};
@@ -144,9 +143,7 @@ struct HttpServer::State {
       const MetricsTail::News news = tail.poll();
       if (news.reset) text += event("reset", "");
       for (const std::string& line : news.lines) text += event("step", line);
-      text +=
-          event("status",
-                status_json(self->source.status(), Clock::now()).dump(-1, ' ', false, Json::error_handler_t::replace));
+      text += event("status", status_text(self->source.status(), Clock::now()));
       stream.expires_after(patience);
       co_await asio::async_write(stream, asio::buffer(text), asio::use_awaitable);
       text.clear();
