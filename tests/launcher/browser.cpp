@@ -11,7 +11,7 @@
 namespace tranche {
 namespace {
 
-class Browser : public Program {
+class Browser : public TrainingProgram {
  protected:
   // Prints what a browser makes of `address`, once nothing more comes from there.
   static std::string browse(const std::string& address) {
@@ -37,13 +37,6 @@ class Browser : public Program {
     for (std::size_t i = 0; i < heads.size() && i < values.size(); ++i) found[heads[i]] = values[i];
     return found;
   }
-  std::vector<Json> metrics() const {
-    std::ifstream stream{folder.path() / "runs/job/metrics.jsonl"};
-    std::vector<Json> lines;
-    for (std::string line; std::getline(stream, line);)
-      lines.push_back(parse_json(line, "metrics.jsonl", Exit::internal));
-    return lines;
-  }
   void expect_equal(const std::map<std::string, std::string>& page, const std::vector<Json>& lines) const {
     ASSERT_TRUE(page.contains("steps") && page.contains("last loss") && page.contains("lowest loss"));
     const std::size_t steps = std::stoul(page.at("steps"));
@@ -53,14 +46,6 @@ class Browser : public Program {
     for (std::size_t i = 0; i < steps; ++i) lowest = std::min(lowest, lines[i]["loss"].get<double>());
     EXPECT_NEAR(std::stod(page.at("last loss")), lines[steps - 1]["loss"].get<double>(), 1e-4);
     EXPECT_NEAR(std::stod(page.at("lowest loss")), lowest, 1e-4);
-  }
-
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 400; ++i) text += "In the beginning was the word. ";
-    folder.write("text.txt", text);
-    ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
-    write_job();
   }
 };
 

@@ -9,7 +9,9 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
+#include "runtime/base/json.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tranche {
@@ -51,6 +53,26 @@ class Program : public ::testing::Test {
   "steps": 2, "train_batch_size": 4, "train_micro_batch_size_per_gpu": 2,
   "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}})" +
                                  more + "}");
+  }
+};
+
+// With a text, its tokens and a job that trains on them.
+class TrainingProgram : public Program {
+ protected:
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 400; ++i) text += "In the beginning was the word. ";
+    folder.write("text.txt", text);
+    ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
+    write_job();
+  }
+  // Lines of the run's metrics.jsonl.
+  std::vector<Json> metrics() const {
+    std::ifstream stream{folder.path() / "runs/job/metrics.jsonl"};
+    std::vector<Json> lines;
+    for (std::string line; std::getline(stream, line);)
+      lines.push_back(parse_json(line, "metrics.jsonl", Exit::internal));
+    return lines;
   }
 };
 

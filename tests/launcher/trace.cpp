@@ -23,20 +23,12 @@ struct Span {
   bool overlaps(const Span& other) const { return begin < other.end && other.begin < end; }
 };
 
-class Trace : public Program {
+class Trace : public TrainingProgram {
  protected:
   const std::string two_ranks = "'" TRANCHE_MPIEXEC "' -np 2 '" TRANCHE_PROGRAM "' ";
   const std::string stage_3 =
       " --set zero_optimization.stage=3 --set model.n_layer=3 --set steps=4 --set device.threads=1"
       " --set zero_optimization.overlap_comm=";
-
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 400; ++i) text += "In the beginning was the word. ";
-    folder.write("text.txt", text);
-    ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
-    write_job();
-  }
 
   std::vector<Span> spans(const std::string& file) const {
     const Json json = read_json(folder.path() / file, Exit::internal);

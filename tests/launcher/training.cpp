@@ -14,24 +14,11 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-class Training : public Program {
+class Training : public TrainingProgram {
  protected:
   const std::string tranche = "'" TRANCHE_PROGRAM "' ";
   const std::string two_ranks = "'" TRANCHE_MPIEXEC "' -np 1 ";
 
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 400; ++i) text += "In the beginning was the word. ";
-    folder.write("text.txt", text);
-    ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
-    write_job();
-  }
-  std::vector<Json> metrics() const {
-    std::ifstream stream{folder.path() / "runs/job/metrics.jsonl"};
-    std::vector<Json> lines;
-    for (std::string line; std::getline(stream, line);) lines.push_back(parse_json(line, "metrics", Exit::internal));
-    return lines;
-  }
   std::string digest() const { return run("checkpoint digest runs/job").output; }
   // What a run that must fail says, when it has left nothing behind.
   std::string failure(const std::string& arguments, int exit) const {

@@ -43,6 +43,25 @@ inline std::vector<std::vector<std::size_t>> every_row() {
   return rows;
 }
 
+// The same digest as on one rank, in each of these.
+inline void expect_equal_in(const std::vector<Arrangement>& arrangements, const SmallJob& job, std::size_t count) {
+  SmallRun run;
+  const std::string expected = run.digest_after(count, job, {});
+  EXPECT_LT(run.last().loss, run.last().first_loss);
+  for (const Arrangement& each : arrangements) EXPECT_EQ(run.digest_after(count, job, each), expected) << name_of(each);
+}
+
+// Twelve steps at once, and begun on four ranks for so many, then gone on with by two at another stage.
+inline void expect_equal_after_resumes(const SmallJob& job, const std::vector<std::size_t>& firsts) {
+  SmallRun run;
+  const std::string whole = run.digest_after(12, job, {});
+  for (const std::size_t first : firsts) {
+    const std::string directory = str("resumed-", first);
+    run.digest_after(first, job, {.ranks = 4, .stage = 3}, directory);
+    EXPECT_EQ(run.digest_after(12, job, {.ranks = 2, .stage = 2}, directory), whole) << "after " << first;
+  }
+}
+
 class Digests : public ::testing::TestWithParam<std::tuple<Numbers, Architecture>> {
  protected:
   SmallJob job() const { return {.numbers = std::get<0>(GetParam()), .architecture = std::get<1>(GetParam())}; }

@@ -1,7 +1,7 @@
 // The promise for jobs that compress while they train: every arrangement, the same bits.
 #include <gtest/gtest.h>
 
-#include "tests/support/small_job.h"
+#include "tests/parity/arrangements.h"
 
 namespace tranche {
 namespace {
@@ -34,12 +34,7 @@ const std::vector<Arrangement> arrangements{
     {.ranks = 4, .stage = 3, .bucket = 1000, .offload = Offload::slices_to_host},
     {.ranks = 4, .stage = 1, .offload = Offload::to_disk}};
 
-void expect_equal_everywhere(const SmallJob& job, std::size_t steps) {
-  SmallRun run;
-  const std::string expected = run.digest_after(steps, job, {});
-  EXPECT_LT(run.last().loss, run.last().first_loss);
-  for (const Arrangement& each : arrangements) EXPECT_EQ(run.digest_after(steps, job, each), expected) << name_of(each);
-}
+void expect_equal_everywhere(const SmallJob& job, std::size_t steps) { expect_equal_in(arrangements, job, steps); }
 
 TEST(QuantizationAware, DigestsAreEqualOverArrangements) { expect_equal_everywhere(quantized(Numbers::float32), 12); }
 TEST(QuantizationAware, DigestsAreEqualInBfloat16) { expect_equal_everywhere(quantized(Numbers::bfloat16), 8); }
@@ -49,14 +44,7 @@ TEST(QuantizationAware, DigestsAreEqualWithRangesOfEachToken) {
 
 // Ranges and the bit-width schedule are in the checkpoint; half way, other ranks go on.
 TEST(QuantizationAware, DigestsAreEqualAfterAResumeOnAnotherNumberOfRanks) {
-  SmallRun run;
-  const SmallJob job = quantized(Numbers::float32);
-  const std::string whole = run.digest_after(12, job, {});
-  for (const std::size_t first : {1u, 5u, 8u}) {
-    const std::string directory = str("resumed-", first);
-    run.digest_after(first, job, {.ranks = 4, .stage = 3}, directory);
-    EXPECT_EQ(run.digest_after(12, job, {.ranks = 2, .stage = 2}, directory), whole) << "after " << first;
-  }
+  expect_equal_after_resumes(quantized(Numbers::float32), {1, 5, 8});
 }
 
 TEST(QuantizationAware, SkippedStepsFoldNothing) {

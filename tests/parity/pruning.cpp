@@ -7,7 +7,7 @@
 #include <set>
 
 #include "runtime/checkpoint/reader.h"
-#include "tests/support/small_job.h"
+#include "tests/parity/arrangements.h"
 
 namespace tranche {
 namespace {
@@ -48,12 +48,7 @@ const std::vector<Arrangement> arrangements{
     {.ranks = 4, .stage = 3, .offload = Offload::slices_to_disk},
     {.ranks = 4, .stage = 1, .offload = Offload::to_disk}};
 
-void expect_equal_everywhere(const SmallJob& job, std::size_t steps) {
-  SmallRun run;
-  const std::string expected = run.digest_after(steps, job, {});
-  EXPECT_LT(run.last().loss, run.last().first_loss);
-  for (const Arrangement& each : arrangements) EXPECT_EQ(run.digest_after(steps, job, each), expected) << name_of(each);
-}
+void expect_equal_everywhere(const SmallJob& job, std::size_t steps) { expect_equal_in(arrangements, job, steps); }
 
 TEST(PruningParity, DigestsAreEqualByLayer) { expect_equal_everywhere(layerwise(Numbers::float32), 12); }
 TEST(PruningParity, DigestsAreEqualWithAGlobalThreshold) { expect_equal_everywhere(global(Numbers::bfloat16), 12); }
@@ -70,14 +65,7 @@ TEST(PruningParity, DigestsAreEqualWithMomentumOfSgdAndQuantizedWeights) {
 TEST(PruningParity, DigestsAreEqualWhereStepsAreSkipped) { expect_equal_everywhere(layerwise(Numbers::float16), 14); }
 
 TEST(PruningParity, DigestsAreEqualAfterAResumeInTheMiddleOfTheSchedule) {
-  SmallRun run;
-  const SmallJob job = global(Numbers::float32);
-  const std::string whole = run.digest_after(12, job, {});
-  for (const std::size_t first : {1u, 5u, 9u}) {
-    const std::string directory = str("resumed-", first);
-    run.digest_after(first, job, {.ranks = 4, .stage = 3}, directory);
-    EXPECT_EQ(run.digest_after(12, job, {.ranks = 2, .stage = 2}, directory), whole) << "after " << first;
-  }
+  expect_equal_after_resumes(global(Numbers::float32), {1, 5, 9});
 }
 
 // The digest sees which weights go, and how many.
