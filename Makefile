@@ -7,7 +7,7 @@ mpirun = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmap
          OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none mpirun
 deps = $(if $(filter no,$(DEPS)),@true,@bash .ci/deps)
 
-.PHONY: deps build demo test bench memory format lint sanitize cuda
+.PHONY: deps build demo test bench memory format lint sanitize fuzz cuda
 
 deps:
 	$(deps)
@@ -56,6 +56,14 @@ sanitize:
 	cmake --preset tsan
 	cmake --build --preset tsan --parallel $(JOBS)
 	ctest --preset tsan --parallel $(JOBS) --label-exclude $(FAST)'|mpi|architecture|timed'
+
+# What a supervisor hears, from ranks and from browsers, as anybody could send it: SECONDS of each, both at once.
+fuzz: SECONDS ?= 60
+fuzz:
+	$(deps) build fuzz
+	cmake -S tests/fuzz -B build/fuzz -G Ninja -D CMAKE_CXX_COMPILER=clang++-16
+	cmake --build build/fuzz --parallel $(JOBS)
+	@bash tests/fuzz/run.sh $(SECONDS)
 
 # The CUDA kernels by nvcc and by clang, and what nvcc says of their registers. Needs NVIDIA's toolkit, and no GPU.
 cuda:
