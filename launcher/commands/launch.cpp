@@ -21,7 +21,7 @@ struct Options {
   std::string hostfile, mpirun;
   std::size_t restarts = 3;
   std::optional<std::uint16_t> port;
-  double silence = 30, stall = 600;  // seconds
+  double silence = 30, stall = 600, arrival = 300;  // seconds
   bool resume = false, refill = false, print = false;
 };
 
@@ -65,7 +65,9 @@ Exit run(Options options) {
   launched.blocks = job.batch.deal.micro_batches / job.batch.deal.block;
   launched.directory = job.directory();
   launched.port = options.port;
-  launched.patience = {.silence = milliseconds_of(options.silence), .stall = milliseconds_of(options.stall)};
+  launched.patience = {.silence = milliseconds_of(options.silence),
+                       .stall = milliseconds_of(options.stall),
+                       .arrival = milliseconds_of(options.arrival)};
   if (!options.print) return supervise(launched);
   std::cout << shell_line(line_of(launched, launched.ranks, launched.resume)) << "\n";
   return Exit::success;
@@ -100,6 +102,13 @@ void add_launch(CLI::App& app, Chosen& chosen) {
   command
       ->add_option("--stall", options->stall,
                    "end the ranks when none comes to another step, collective or phase for so many seconds")
+      ->check(CLI::Range(1.0, 1e6))
+      ->type_name("S")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--arrival", options->arrival,
+          "end the ranks when after so many seconds not all of them have connected and none has met the others")
       ->check(CLI::Range(1.0, 1e6))
       ->type_name("S")
       ->capture_default_str();

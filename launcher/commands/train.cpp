@@ -16,6 +16,7 @@
 #include "launcher/teacher.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "runtime/comm/launched_as.h"
 #include "runtime/ops/instruction_path.h"
 #include "runtime/train/batches.h"
 #include "runtime/train/loop.h"
@@ -168,8 +169,8 @@ Exit run_job(const Options& options, Session& session, const Start& start, Repor
   return Exit::stopped;
 }
 
-Exit train(const Options& options, Session& session) {
-  Reporter reporter{session.rank(), session.ranks()};
+Exit train(const Options& options, Session& session, const std::unique_ptr<Reporter> reporter) {
+  reporter->phase("starting");
   Start start;
   together(session.control(), "job", [&] { read_start(options, session.rank(), session.ranks(), start); });
   const Job& job = *start.job;
@@ -180,7 +181,7 @@ Exit train(const Options& options, Session& session) {
     if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
   });
   try {
-    return run_job(options, session, start, reporter);
+    return run_job(options, session, start, *reporter);
   } catch (const Error& error) {
     if (error.exit() != Exit::out_of_memory) throw;
     // The plan knows only what the job limits; the machine's own memory may have ended as well.
@@ -190,8 +191,11 @@ Exit train(const Options& options, Session& session) {
 
 Exit run(const Options& options) {
   watch_for_stop();
+  // Before MPI connects the ranks: one that does not get there is missed by its number.
+  const LaunchedAs launched = launched_as();
+  auto reporter = std::make_unique<Reporter>(launched.rank, launched.ranks);
   Session session;
-  return or_stop_all(session.control(), [&] { return train(options, session); });
+  return or_stop_all(session.control(), [&] { return train(options, session, std::move(reporter)); });
 }
 
 }  // namespace

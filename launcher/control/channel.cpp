@@ -79,7 +79,7 @@ asio::awaitable<std::string> read_message(Socket& socket) {
 // Outlives the channel for as long as a connection still ends.
 struct ControlChannel::State : std::enable_shared_from_this<State> {
   State(asio::io_context& context, std::size_t ranks, const Options& given)
-      : io(context), options(given), roll(ranks), folder(make_private_folder(given)) {
+      : io(context), options(given), roll(ranks, Clock::now()), folder(make_private_folder(given)) {
     try {
       const std::filesystem::path path = folder / "token";
       File file = File::create(path);
@@ -114,7 +114,7 @@ struct ControlChannel::State : std::enable_shared_from_this<State> {
       acceptor->close(ignored);
     };
     if constexpr (std::is_same_v<Protocol, asio::ip::tcp>)
-      address = str("tcp:", host_name(), ":", acceptor->local_endpoint().port());
+      address = str("tcp:", options.reached_as, ":", acceptor->local_endpoint().port());
     else
       address = str("unix:", endpoint.path());
     asio::co_spawn(io, accept<Protocol>(shared_from_this(), acceptor), asio::detached);

@@ -27,6 +27,7 @@ class ControlChannel {
   struct Options {
     bool one_host = true;
     std::filesystem::path shared;                  // used only where there are several
+    std::string reached_as = this_machine().name;  // likewise: this machine's name or address, as ranks find it
     std::chrono::milliseconds introduction{5000};  // for the right token
   };
   // Throws Exit::storage or Exit::internal, naming what the system refused.

@@ -1,7 +1,5 @@
 #include "launcher/control/messages.h"
 
-#include <unistd.h>
-
 #include "runtime/base/json.h"
 
 namespace tranche {
@@ -31,17 +29,12 @@ std::string name(const std::string& text) {
 
 }  // namespace
 
-std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 std::string encoded(const Hello& hello) {
   return framed({{"token", hello.token},
                  {"rank", hello.rank},
                  {"ranks", hello.ranks},
-                 {"host", name(hello.host)},
+                 {"host", name(hello.machine.name)},
+                 {"addresses", hello.machine.addresses},
                  {"pid", hello.pid}});
 }
 
@@ -59,12 +52,28 @@ std::size_t message_length(const unsigned char (&header)[message_header]) {
   return length;
 }
 
+namespace {
+
+Machine machine_of(const Json& message) {
+  Machine machine{.name = name(get<std::string>(message, "host"))};
+  const Json addresses = get<Json>(message, "addresses");
+  ensure(Exit::ranks, addresses.is_array(), where, ": addresses that are no list");
+  for (const Json& address : addresses) {
+    ensure(Exit::ranks, address.is_string() && is_address(address.get<std::string>()), where,
+           ": an address that is none");
+    if (machine.addresses.size() < most_addresses) machine.addresses.push_back(address.get<std::string>());
+  }
+  return machine;
+}
+
+}  // namespace
+
 Hello decoded_hello(std::string_view text) {
   const Json message = parse_json(text, where, Exit::ranks);
   return {.token = get<std::string>(message, "token"),
           .rank = get<std::size_t>(message, "rank"),
           .ranks = get<std::size_t>(message, "ranks"),
-          .host = name(get<std::string>(message, "host")),
+          .machine = machine_of(message),
           .pid = get<std::int64_t>(message, "pid")};
 }
 

@@ -1,7 +1,7 @@
 // What a rank tells its supervisor. Each message is four bytes, its length in bytes with the lowest first, and so much
 // JSON. The first one must be a Hello with the right token, or the supervisor hangs up.
 //
-//   {"token": "9f2c...", "rank": 1, "ranks": 4, "host": "node-a", "pid": 4711}
+//   {"token": "9f2c...", "rank": 1, "ranks": 4, "host": "node-a", "addresses": ["10.0.0.1"], "pid": 4711}
 //   {"step": 12, "phase": "training", "collectives": 801, "collective": "all_gather of blocks.3", "left": false}
 #pragma once
 
@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "launcher/control/machine.h"
 
 namespace tranche {
 
@@ -23,22 +25,22 @@ inline constexpr const char* token_variable = "TRANCHE_SUPERVISOR_TOKEN";  // a 
 struct Hello {
   std::string token;
   std::size_t rank = 0, ranks = 1;
-  std::string host;
+  Machine machine;  // that it runs on
   std::int64_t pid = 0;
 };
+
+// The phase of a rank that MPI has not connected with the others yet: none of them can be further.
+inline constexpr const char* joining = "joining";
 
 // What a rank is doing; sent several times a second, and once more when it leaves of its own accord.
 struct Activity {
   std::uint64_t step = 0;  // under way, the first is 1; 0: none yet
-  std::string phase = "starting";
+  std::string phase = joining;
   std::uint64_t collectives = 0;  // issued by the training communicator so far
   std::string collective;         // the newest of them: operation and label
   bool left = false;              // the last message: the rank has ended its work, well or with an error of its own
   bool operator==(const Activity&) const = default;
 };
-
-// What this machine calls itself.
-std::string host_name();
 
 // With the header.
 std::string encoded(const Hello& hello);
@@ -47,7 +49,7 @@ std::string encoded(const Activity& activity);
 // Length of the message whose header this is; may be longer than allowed.
 std::size_t message_length(const unsigned char (&header)[message_header]);
 
-// Of what came behind the header. Throw Exit::ranks for anything else.
+// Of what came behind the header. Throw Exit::ranks for anything else. What is longer than allowed is cut.
 Hello decoded_hello(std::string_view message);
 Activity decoded_activity(std::string_view message);
 

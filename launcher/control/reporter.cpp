@@ -76,11 +76,11 @@ Reporter::Reporter(std::size_t rank, std::size_t ranks) {
   try {
     const std::string secret = read_small_file(token);  // before the supervisor counts a stranger who takes his time
     socket_ = connected(address);
-    const Hello hello{.token = secret, .rank = rank, .ranks = ranks, .host = host_name(), .pid = ::getpid()};
+    const Hello hello{.token = secret, .rank = rank, .ranks = ranks, .machine = this_machine(), .pid = ::getpid()};
     if (!send(encoded(hello), [] { return false; })) refuse(address);
     thread_ = std::thread{[this] { report(); }};
   } catch (const Error& error) {
-    log::everywhere(str("the supervisor cannot be reached, so nobody watches this rank: ", error.what()));
+    log::everywhere(str("the supervisor cannot be reached, so nobody watches rank ", rank, ": ", error.what()));
   }
 }
 

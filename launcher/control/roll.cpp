@@ -21,7 +21,7 @@ bool Roll::joins(const Hello& hello, Time now) {
   if (hello.ranks != ranks_.size() || hello.rank >= ranks_.size() || ranks_[hello.rank].joined) return false;
   ranks_[hello.rank] = {.joined = true,
                         .connected = true,
-                        .host = hello.host,
+                        .machine = hello.machine,
                         .pid = hello.pid,
                         .activity = {},
                         .heard = now,
@@ -42,13 +42,24 @@ void Roll::parts(std::size_t rank, Time now) {
 }
 
 void Roll::excuse(Time now) {
+  began_ = now;
   for (Rank& rank : ranks_) rank.heard = rank.moved = now;
 }
 
 bool Roll::complete() const { return std::ranges::all_of(ranks_, &Rank::joined); }
 
+std::vector<std::size_t> Roll::missing() const {
+  std::vector<std::size_t> ranks;
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    if (!ranks_[r].joined) ranks.push_back(r);
+  return ranks;
+}
+
+bool Roll::met() const {
+  return std::ranges::any_of(ranks_, [](const Rank& r) { return r.joined && r.activity.phase != joining; });
+}
+
 std::optional<Roll::Verdict> Roll::judge(const Patience& patience, Time now) const {
-  if (!complete()) return std::nullopt;
   std::vector<std::size_t> silent_ranks;
   std::size_t watched = 0, stalled = 0;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
@@ -64,6 +75,18 @@ std::optional<Roll::Verdict> Roll::judge(const Patience& patience, Time now) con
         str(names(silent_ranks), silent_ranks.size() == 1 ? " has" : " have", " not been heard of for ",
             duration_text(Seconds{patience.silence}.count()), ": stopped, swapped out, or cut off\n", table(now)),
         silent_ranks};
+  if (!met()) {
+    const std::vector<std::size_t> absent = missing();
+    if (absent.empty() || now - began_ < patience.arrival) return std::nullopt;
+    return Verdict{silent,
+                   str(absent.size() == ranks_.size() ? "no rank has"
+                                                      : names(absent) + (absent.size() == 1 ? " has not" : " have not"),
+                       " connected within ", duration_text(Seconds{patience.arrival}.count()),
+                       " of the start: not started, stuck before MPI connects the ranks, or without a way to this "
+                       "machine (--arrival)\n",
+                       table(now)),
+                   absent};
+  }
   if (watched == 0 || stalled < watched) return std::nullopt;
   const std::string apart = difference();
   if (!apart.empty()) return Verdict{disagree, str(apart, "\n", table(now))};
@@ -84,24 +107,29 @@ std::optional<Roll::Verdict> Roll::judge_lost_host(Time now) const {
       std::ranges::find_if(ranks_, [&](const Rank& r) { return r.connected && now - r.heard >= a_while; });
   std::string host;
   if (out_of_reach != ranks_.end())
-    host = out_of_reach->host;
+    host = out_of_reach->machine.name;
   else if (first_gone_)
-    host = ranks_[first_gone_->rank].host;
+    host = ranks_[first_gone_->rank].machine.name;
   else
     return std::nullopt;
   std::vector<std::size_t> lost;
   for (std::size_t r = 0; r < ranks_.size(); ++r)
-    if (ranks_[r].host == host) lost.push_back(r);
+    if (ranks_[r].joined && ranks_[r].machine.name == host) lost.push_back(r);
   return Verdict{gone, str("host ", host, " is lost, and ", names(lost), " with it\n", table(now)), lost};
 }
 
-std::vector<std::string> Roll::hosts_without(const std::vector<std::size_t>& lost) const {
-  std::vector<std::string> without, with;
+std::vector<Machine> Roll::machines_without(const std::vector<std::size_t>& lost) const {
+  std::vector<Machine> without, with;
   for (std::size_t r = 0; r < ranks_.size(); ++r)
-    if (std::ranges::find(lost, r) == lost.end()) with.push_back(ranks_[r].host);
+    if (ranks_[r].joined && std::ranges::find(lost, r) == lost.end()) with.push_back(ranks_[r].machine);
   if (with.empty()) return {};
-  for (const std::size_t r : lost)
-    if (std::ranges::find(with, ranks_[r].host) == with.end()) without.push_back(ranks_[r].host);
+  const auto among = [](const std::vector<Machine>& machines, const Machine& one) {
+    return std::ranges::find(machines, one.name, &Machine::name) != machines.end();
+  };
+  for (const std::size_t r : lost) {
+    const Rank& rank = ranks_[r];
+    if (rank.joined && !among(with, rank.machine) && !among(without, rank.machine)) without.push_back(rank.machine);
+  }
   return without;
 }
 
@@ -127,7 +155,7 @@ std::string Roll::laggards() const {
     }
   std::vector<std::size_t> behind;
   for (std::size_t r = 0; r < ranks_.size(); ++r)
-    if (ranks_[r].activity.collectives < most) behind.push_back(r);
+    if (ranks_[r].joined && ranks_[r].activity.collectives < most) behind.push_back(r);
   if (most == 0) return {};
   if (behind.empty()) return str("; all are in collective number ", most, ", ", collective);
   return str(": others wait in collective number ", most, ", ", collective, ", for ", names(behind));
@@ -143,7 +171,7 @@ std::vector<Row> Roll::rows(Time now) const {
     }
     const Activity& is = rank.activity;
     const std::string heard = str(duration_text(Seconds{now - rank.heard}.count()), " ago");
-    lines.push_back({str(r), rank.host, str(rank.pid), str(is.step), is.phase,
+    lines.push_back({str(r), rank.machine.name, str(rank.pid), str(is.step), is.phase,
                      is.collectives == 0 ? "-" : str(is.collectives, ": ", is.collective),
                      is.left          ? "has left"
                      : rank.connected ? heard

@@ -18,8 +18,8 @@ class Roll {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // Of a job of so many ranks, none of which has been heard of.
-  explicit Roll(std::size_t ranks) : ranks_(ranks) {}
+  // Of a job of so many ranks that is started now, none of which has been heard of.
+  Roll(std::size_t ranks, Time now) : ranks_(ranks), began_(now) {}
 
   // False if it cannot be one of them: a number out of range, a job of another size, or a rank that is there already.
   bool joins(const Hello& hello, Time now);
@@ -45,24 +45,27 @@ class Roll {
     std::vector<std::size_t> lost{};  // ranks without which the job has to go on
   };
   struct Patience {
-    std::chrono::milliseconds silence{30'000};  // without a word from a rank that is connected
-    std::chrono::milliseconds stall{600'000};   // in which no rank comes to another step, phase or collective
+    std::chrono::milliseconds silence{30'000};   // without a word from a rank that is connected
+    std::chrono::milliseconds stall{600'000};    // in which no rank comes to another step, phase or collective
+    std::chrono::milliseconds arrival{300'000};  // from the start, in which every rank connects
   };
-  // What is wrong now. Nothing while ranks are still joining, and nothing about ranks that are gone: mpirun and srun
-  // end the job for those.
+  // What is wrong now. Nothing about ranks that are gone: mpirun and srun end the job for those. Ranks that have not
+  // come are missed only while nobody has met the others in MPI; later they are there, and cannot reach us.
   std::optional<Verdict> judge(const Patience& patience, Time now) const;
   // Of ranks that have ended: in different collectives, or one that was gone first.
   std::optional<Verdict> judge_ended(Time now) const;
   // The same where mpirun lost a whole host: the one whose ranks fell silent, or were the first to go; all its ranks
   // are lost.
   std::optional<Verdict> judge_lost_host(Time now) const;
-  // Hosts that have no rank but lost ones, as their ranks name them; none if no host is left.
-  std::vector<std::string> hosts_without(const std::vector<std::size_t>& lost) const;
+  // Those that have no rank but lost ones; none if no machine is left.
+  std::vector<Machine> machines_without(const std::vector<std::size_t>& lost) const;
+  // Ranks that have never connected.
+  std::vector<std::size_t> missing() const;
 
   // What was heard of one rank.
   struct Rank {
     bool joined = false, connected = false;
-    std::string host;
+    Machine machine;
     std::int64_t pid = 0;
     Activity activity;
     Time heard{}, moved{};
@@ -75,10 +78,12 @@ class Roll {
   std::string table(Time now) const;
 
  private:
+  bool met() const;
   std::string difference() const;
   std::string laggards() const;
 
   std::vector<Rank> ranks_;
+  Time began_;
   std::optional<Gone> first_gone_;
 };
 

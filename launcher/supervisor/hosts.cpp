@@ -51,13 +51,29 @@ std::vector<Host> read_hosts(const std::filesystem::path& file) {
   return hosts;
 }
 
-std::vector<Host> without_host(std::vector<Host> hosts, const std::string& name) {
-  const auto same = [&](const Host& host) {
-    const auto begins = [](const std::string& whole, const std::string& part) { return whole.starts_with(part + "."); };
-    return host.name == name || begins(host.name, name) || begins(name, host.name);
-  };
+std::vector<Host> without_host(std::vector<Host> hosts, const Machine& machine) {
+  const auto same = [&](const Host& host) { return means(host.name, machine); };
   if (!std::ranges::all_of(hosts, same)) std::erase_if(hosts, same);
   return hosts;
+}
+
+std::vector<Host> without_absent(const std::vector<Host>& hosts, std::size_t ranks,
+                                 const std::vector<Machine>& arrived) {
+  std::vector<Host> present;
+  std::size_t slots = 0;
+  for (const Host& host : hosts) {
+    const bool idle = slots >= ranks;
+    slots += host.slots;
+    if (idle || std::ranges::any_of(arrived, [&](const Machine& each) { return means(host.name, each); }))
+      present.push_back(host);
+  }
+  return present.empty() ? hosts : present;
+}
+
+std::vector<std::string> names_of(const std::vector<Host>& hosts) {
+  std::vector<std::string> names;
+  for (const Host& host : hosts) names.push_back(host.name);
+  return names;
 }
 
 std::size_t slots_of(const std::vector<Host>& hosts) {

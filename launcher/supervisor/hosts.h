@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "launcher/control/machine.h"
+
 namespace tranche {
 
 struct Host {
@@ -22,10 +24,15 @@ struct Host {
 // Exit::usage, naming file and line, for anything else a line may say, and for a file without hosts.
 std::vector<Host> read_hosts(const std::filesystem::path& file);
 
-// Less the one that calls itself `name`, if others remain. Of names with dots only one needs to have them: "node-a" is
-// "node-a.cluster" too.
-std::vector<Host> without_host(std::vector<Host> hosts, const std::string& name);
+// Less the one that is this machine (control/machine.h), if others remain.
+std::vector<Host> without_host(std::vector<Host> hosts, const Machine& machine);
 
+// Less those that were to run some of `ranks`, which fill the hosts' slots in order, but are none of `arrived`; all of
+// them if none would remain.
+std::vector<Host> without_absent(const std::vector<Host>& hosts, std::size_t ranks,
+                                 const std::vector<Machine>& arrived);
+
+std::vector<std::string> names_of(const std::vector<Host>& hosts);
 std::size_t slots_of(const std::vector<Host>& hosts);
 
 }  // namespace tranche

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/control/machine.h"
 #include "runtime/base/error.h"
 
 namespace tranche {
@@ -22,11 +23,11 @@ enum class End {
 };
 struct Ending {
   End end = End::finished;
-  int code = 0;                      // the program's exit code (docs/errors.md), or mpirun's own
-  std::string text;                  // "ended with 137: a rank was killed by signal 9 (Killed)"
-  Exit fault = Exit::ranks;          // what to end with if this was once too often
-  std::size_t lost = 1;              // ranks whose places are lost with them
-  std::vector<std::string> hosts{};  // that are lost, as their ranks name them
+  int code = 0;                     // the program's exit code (docs/errors.md), or mpirun's own
+  std::string text;                 // "ended with 137: a rank was killed by signal 9 (Killed)"
+  Exit fault = Exit::ranks;         // what to end with if this was once too often
+  std::size_t lost = 1;             // ranks whose places are lost with them
+  std::vector<Machine> machines{};  // that are lost
 };
 // mpirun's, when a host or its daemon there is gone.
 inline constexpr int host_lost = 205;

@@ -21,6 +21,8 @@ namespace asio = boost::asio;
 // Ranks that an mpirun left behind when it was killed notice it within this time, or are killed.
 constexpr std::chrono::seconds farewell{5};
 constexpr std::chrono::milliseconds look_again{100};
+// Ranks that were asked to stop are asked again: the first time they may not have been there yet to hear it.
+constexpr std::chrono::seconds tell_again{5};
 
 using Clock = std::chrono::steady_clock;
 
@@ -46,7 +48,7 @@ class Supervisor {
       const std::string what = str(job_.place.program, " ", ending.text);
       // The ranks have said why. Codes of ours go on as they are; others are mpirun's own.
       if (ending.end == End::refused) fail(refusal(ending.code), what + "; starting again would change nothing");
-      for (const std::string& host : ending.hosts) job_.place.hosts = without_host(job_.place.hosts, host);
+      for (const Machine& machine : ending.machines) job_.place.hosts = without_host(job_.place.hosts, machine);
       if (!job_.refill) places_ -= std::min(ending.lost, places_ - 1);
       ranks = ranks_for(places_, job_.blocks);
       const Reached reached = reached_in(job_.directory);
@@ -80,7 +82,9 @@ class Supervisor {
 
   // From a start to its end, whoever brought that about.
   Ending attempt(std::size_t ranks, bool resumes) {
-    ControlChannel channel{io_, ranks, {.one_host = job_.place.one_host(), .shared = job_.directory}};
+    ControlChannel::Options options{.one_host = job_.place.one_host(), .shared = job_.directory};
+    if (!job_.place.hosts.empty()) options.reached_as = address_towards(names_of(job_.place.hosts));
+    ControlChannel channel{io_, ranks, options};
     Process process{line_of(job_, ranks, resumes, channel.environment())};
     process_ = &process;
     channel_ = &channel;
@@ -96,10 +100,20 @@ class Supervisor {
       log::info(str(channel.dropped(), " connections to the supervisor were none of its ranks' and were dropped"));
     if (!verdict) return explained(std::move(ending), channel.roll(), end);
     const std::string what = verdict->text.substr(0, verdict->text.find('\n'));  // the table has been shown
+    leave_out_absent(channel.roll(), ranks);
     // That nobody is heard of says nothing about any one place.
     const std::size_t lost = verdict->lost.size() < ranks ? verdict->lost.size() : 0;
     return {End::lost,      ending.code, "was ended: " + what,
-            verdict->fault, lost,        channel.roll().hosts_without(verdict->lost)};
+            verdict->fault, lost,        channel.roll().machines_without(verdict->lost)};
+  }
+
+  // Hosts from which no rank has come, although others have: they are down, or nothing can be started there.
+  void leave_out_absent(const Roll& roll, std::size_t ranks) {
+    if (roll.missing().empty()) return;
+    std::vector<Machine> arrived;
+    for (const Roll::Rank& rank : roll.ranks())
+      if (rank.joined) arrived.push_back(rank.machine);
+    if (!arrived.empty()) job_.place.hosts = without_absent(job_.place.hosts, ranks, arrived);
   }
 
   // Waits for the end; ends the job itself when its ranks stand still, and then says why.
@@ -111,6 +125,7 @@ class Supervisor {
       const Clock::time_point now = Clock::now();
       if (now - looked > 10 * look_again) roll.excuse(now);  // this process was stopped, not the ranks
       looked = now;
+      if (stops_ == 1 && now - told_to_stop_ > tell_again) tell_to_stop(process);
       if (!verdict && (verdict = roll.judge(job_.patience, now))) {
         log::info(str("ending the ranks: ", verdict->text));
         process.signal(SIGTERM);
@@ -129,7 +144,7 @@ class Supervisor {
       log::info(verdict->text);
       ending.fault = verdict->fault;
       ending.lost = verdict->lost.size();
-      if (whole_host) ending.hosts = roll.hosts_without(verdict->lost);
+      if (whole_host) ending.machines = roll.machines_without(verdict->lost);
     }
     return ending;
   }
@@ -143,11 +158,17 @@ class Supervisor {
   void wait(std::chrono::milliseconds at_most) { io_.run_one_for(at_most); }
 
   // mpirun and srun pass SIGUSR1 on to every rank, and go on themselves (launcher/stop.h).
+  void tell_to_stop(const Process& process) {
+    process.signal(SIGUSR1);
+    told_to_stop_ = Clock::now();
+  }
+
   void hear_stop() {
     stop_signals_.async_wait([this](boost::system::error_code error, int) {
       if (error) return;
       ++stops_;
-      if (process_ != nullptr) process_->signal(stops_ == 1 ? SIGUSR1 : stops_ == 2 ? SIGTERM : SIGKILL);
+      if (process_ != nullptr && stops_ == 1) tell_to_stop(*process_);
+      if (process_ != nullptr && stops_ > 1) process_->signal(stops_ == 2 ? SIGTERM : SIGKILL);
       log::info(stops_ == 1 ? "stopping: the ranks finish their step and save it; once more ends them at once"
                             : "ending the ranks");
       hear_stop();
@@ -164,6 +185,7 @@ class Supervisor {
   Supervised job_;      // less the hosts that are lost
   std::size_t places_;  // where ranks can run
   std::size_t stops_ = 0;
+  Clock::time_point told_to_stop_{};
   std::size_t ranks_ = 0, restarted_ = 0;
   Process* process_ = nullptr;         // of the start under way
   ControlChannel* channel_ = nullptr;  // likewise

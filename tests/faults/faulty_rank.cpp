@@ -1,5 +1,5 @@
 // A rank that takes part in barriers and, when it is started for the first time, does one thing wrong:
-//   faulty_rank hang|skip|reorder|stop|stopall|nothing [--resume]
+//   faulty_rank hang|skip|reorder|stop|stopall|absent|early|nothing [--resume]
 #include <signal.h>
 
 #include <chrono>
@@ -9,6 +9,7 @@
 #include "launcher/control/reporter.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
+#include "runtime/comm/launched_as.h"
 
 namespace tranche {
 namespace {
@@ -36,10 +37,15 @@ void work(Session& session, Reporter& reporter, std::string_view fault) {
 int main(int argc, char** argv) {
   using namespace tranche;
   const bool again = argc > 2 && std::string_view{argv[2]} == "--resume";
+  const std::string_view fault = again ? "nothing" : argv[1];
+  const LaunchedAs launched = launched_as();
+  if (fault == "absent" && launched.rank == 1) ::raise(SIGSTOP);
+  auto reporter = std::make_unique<Reporter>(launched.rank, launched.ranks);
+  if (fault == "early" && launched.rank == 1) ::raise(SIGSTOP);
   Session session;
   return static_cast<int>(or_stop_all(session.control(), [&] {
-    Reporter reporter{session.rank(), session.ranks()};
-    work(session, reporter, again ? "nothing" : argv[1]);
+    const std::unique_ptr<Reporter> leaves = std::move(reporter);
+    work(session, *leaves, fault);
     return Exit::success;
   }));
 }

@@ -46,7 +46,7 @@ void show(const Roll& roll, Roll::Time now) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string_view rest{reinterpret_cast<const char*>(data), size};
-  Roll roll{2};
+  Roll roll{2, Roll::Time{}};
   Roll::Time now{};
   // The rest of a long input would be more of the same, and slow.
   for (int frames = 0; frames < 16 && rest.size() >= message_header; ++frames) {
@@ -60,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto hello = taken<Hello>(text, decoded_hello)) {
       if (hello->token.size() < 1000) {  // a token of ours is shorter; what is sent on must fit
         const Hello again = decoded_hello(body(encoded(*hello)));
-        require(again.rank == hello->rank && again.ranks == hello->ranks && again.pid == hello->pid);
+        require(again.rank == hello->rank && again.ranks == hello->ranks && again.pid == hello->pid &&
+                again.machine.addresses == hello->machine.addresses);
       }
       if (roll.joins(*hello, now)) require(hello->rank < 2);
     }

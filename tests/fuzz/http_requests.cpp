@@ -16,7 +16,7 @@ namespace {
 using namespace tranche;
 
 struct Served {
-  Roll roll{1};
+  Roll roll{1, Roll::Time::clock::now()};
   boost::asio::io_context io{1};
   HttpServer server{
       io, 0, {"metrics.jsonl of nobody", [this] {

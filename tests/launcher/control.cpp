@@ -28,7 +28,7 @@ using ::testing::Not;
 constexpr Roll::Time start{};
 
 Hello hello_of(std::size_t rank, std::size_t ranks = 2) {
-  return {.token = "", .rank = rank, .ranks = ranks, .host = "node-a", .pid = 4711};
+  return {.token = "", .rank = rank, .ranks = ranks, .machine = {"node-a"}, .pid = 4711};
 }
 
 Activity at(std::uint64_t step, std::uint64_t collectives, const std::string& collective) {
@@ -41,7 +41,7 @@ class RollCall : public ::testing::Test {
     EXPECT_TRUE(roll.joins(hello_of(0), start));
     EXPECT_TRUE(roll.joins(hello_of(1), start));
   }
-  Roll roll{2};
+  Roll roll{2, start};
   const Roll::Patience patience{.silence = seconds{10}, .stall = seconds{60}};
 };
 
@@ -49,11 +49,33 @@ TEST_F(RollCall, LetsEachRankInOnce) {
   EXPECT_TRUE(roll.complete());
   EXPECT_FALSE(roll.joins(hello_of(1), start));
   EXPECT_FALSE(roll.joins(hello_of(2), start));
-  Roll other{3};
+  Roll other{3, start};
   EXPECT_FALSE(other.joins(hello_of(0, 2), start));
   EXPECT_TRUE(other.joins(hello_of(0, 3), start));
   EXPECT_FALSE(other.complete());
-  EXPECT_EQ(other.judge(patience, start + seconds{1000}), std::nullopt);  // who has not come is not judged
+}
+
+TEST(Arrival, RanksThatDoNotComeAreMissedByTheirNumbers) {
+  Roll roll{3, start};
+  const Roll::Patience patience{.silence = seconds{1000}, .stall = seconds{1000}, .arrival = seconds{20}};
+  ASSERT_TRUE(roll.joins(hello_of(1, 3), start + seconds{1}));
+  EXPECT_EQ(roll.judge(patience, start + seconds{19}), std::nullopt);
+  const auto verdict = roll.judge(patience, start + seconds{20});
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_EQ(verdict->fault, Roll::silent);
+  EXPECT_THAT(verdict->lost, ElementsAre(0, 2));
+  EXPECT_THAT(verdict->text, AllOf(HasSubstr("ranks 0, 2 have not connected within 20 s"), HasSubstr("never")));
+  // Whoever trains has met all others: they are there, and cannot reach us.
+  roll.says(1, at(1, 7, "barrier of x"), start + seconds{20});
+  EXPECT_EQ(roll.judge(patience, start + seconds{21}), std::nullopt);
+}
+
+TEST(Arrival, OneThatFallsSilentBeforeTheOthersHaveComeIsFound) {
+  Roll roll{2, start};
+  ASSERT_TRUE(roll.joins(hello_of(1), start));
+  const auto verdict = roll.judge({.silence = seconds{10}, .stall = seconds{60}}, start + seconds{10});
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_THAT(verdict->text, HasSubstr("rank 1 has not been heard of for 10 s"));
 }
 
 TEST_F(RollCall, FindsASilentRank) {
@@ -111,10 +133,10 @@ TEST_F(RollCall, RemembersWhoWasTheFirstToGo) {
 }
 
 TEST(Hosts, ThatAreLostAreThoseWhoseRanksFellSilentOrWentFirst) {
-  Roll roll{4};
+  Roll roll{4, start};
   for (std::size_t rank = 0; rank < 4; ++rank) {
     Hello hello = hello_of(rank, 4);
-    hello.host = rank < 2 ? "a" : "b";
+    hello.machine = rank < 2 ? Machine{"a"} : Machine{"b", {"10.0.0.2"}};
     ASSERT_TRUE(roll.joins(hello, start));
   }
   EXPECT_EQ(roll.judge_lost_host(start), std::nullopt);
@@ -126,9 +148,9 @@ TEST(Hosts, ThatAreLostAreThoseWhoseRanksFellSilentOrWentFirst) {
   const auto verdict = roll.judge_lost_host(start + seconds{1});
   ASSERT_TRUE(verdict.has_value());
   EXPECT_THAT(verdict->text, HasSubstr("host b is lost, and ranks 2, 3 with it"));
-  EXPECT_THAT(roll.hosts_without(verdict->lost), ElementsAre("b", "b"));
-  EXPECT_THAT(roll.hosts_without({2}), ElementsAre());
-  EXPECT_THAT(roll.hosts_without({0, 1, 2, 3}), ElementsAre());
+  EXPECT_THAT(roll.machines_without(verdict->lost), ElementsAre(Machine{"b", {"10.0.0.2"}}));
+  EXPECT_THAT(roll.machines_without({2}), ElementsAre());
+  EXPECT_THAT(roll.machines_without({0, 1, 2, 3}), ElementsAre());
 }
 
 TEST_F(RollCall, DoesNotMindThoseWhoLeave) {
@@ -164,6 +186,11 @@ TEST(Messages, ComeBackAsTheyWereAndAreBounded) {
     EXPECT_THROW(decoded_activity(bad), Error) << bad;
     EXPECT_THROW(decoded_hello(bad), Error) << bad;
   }
+  const Hello hello{.token = "t", .rank = 1, .ranks = 2, .machine = {"node-b", {"10.0.0.2", "192.168.7.9"}}, .pid = 5};
+  std::string text = encoded(hello).substr(message_header);
+  EXPECT_EQ(decoded_hello(text).machine, hello.machine);
+  text.replace(text.find("10.0.0.2"), 8, "10.0.0.x");
+  EXPECT_THROW(decoded_hello(text), Error);
 }
 
 class Channel : public ::testing::Test {
@@ -211,7 +238,7 @@ TEST_F(Channel, HearsWhatRanksDo) {
     second.issued({.sequence = 800, .op = "all_gather", .label = "blocks.3", .bytes = 1});
     EXPECT_TRUE(
         until([&] { return channel.roll().table({}).find("801: all_gather of blocks.3") != std::string::npos; }));
-    EXPECT_THAT(channel.roll().table({}), AllOf(HasSubstr("12"), HasSubstr("training"), HasSubstr("starting")));
+    EXPECT_THAT(channel.roll().table({}), AllOf(HasSubstr("12"), HasSubstr("training"), HasSubstr("joining")));
     EXPECT_TRUE(channel.roll().complete());
   }
   EXPECT_TRUE(until([&] { return channel.roll().table({}).find("has left") != std::string::npos; }));

@@ -53,10 +53,29 @@ TEST(Hosts, AFileThatIsNoneSaysWhere) {
 
 TEST(Hosts, AreLeftOutOnceTheyAreLost) {
   const std::vector<Host> hosts{{"a.cluster", 4}, {"ab", 2}};
-  EXPECT_THAT(without_host(hosts, "a"), ElementsAre(Host{"ab", 2}));
-  EXPECT_THAT(without_host(hosts, "ab.cluster"), ElementsAre(Host{"a.cluster", 4}));
-  EXPECT_EQ(without_host(hosts, "b"), hosts);
-  EXPECT_THAT(without_host({{"a", 1}}, "a"), ElementsAre(Host{"a", 1}));
+  EXPECT_THAT(without_host(hosts, {"a"}), ElementsAre(Host{"ab", 2}));
+  EXPECT_THAT(without_host(hosts, {"ab.cluster"}), ElementsAre(Host{"a.cluster", 4}));
+  EXPECT_EQ(without_host(hosts, {"b"}), hosts);
+  EXPECT_THAT(without_host({{"a", 1}}, {"a"}), ElementsAre(Host{"a", 1}));
+}
+
+TEST(Hosts, AreTheMachinesThatHaveTheirAddresses) {
+  const std::vector<Host> hosts{{"10.0.0.1", 1}, {"10.0.0.11", 1}};
+  EXPECT_THAT(without_host(hosts, {"a", {"192.168.0.1", "10.0.0.1"}}), ElementsAre(Host{"10.0.0.11", 1}));
+  EXPECT_EQ(without_host(hosts, {"10"}), hosts);  // no part of an address is a name
+  const Machine here = this_machine();
+  EXPECT_FALSE(here.name.empty());
+  EXPECT_TRUE(means(here.name, here));
+  EXPECT_THAT(here.addresses, ::testing::Each(Not(::testing::StartsWith("127."))));
+  for (const std::string& address : here.addresses) EXPECT_TRUE(means(address, here)) << address;
+  EXPECT_EQ(address_towards({here.name}), here.name);  // nobody else has to find it
+}
+
+TEST(Hosts, FromWhichNoRankCameAreLeftOutIfTheyWereToRunSome) {
+  const std::vector<Host> hosts{{"a", 2}, {"b", 2}, {"c", 2}};
+  EXPECT_THAT(without_absent(hosts, 4, {{"a"}}), ElementsAre(Host{"a", 2}, Host{"c", 2}));  // nobody was sent to c
+  EXPECT_THAT(without_absent(hosts, 6, {{"a"}, {"c"}}), ElementsAre(Host{"a", 2}, Host{"c", 2}));
+  EXPECT_EQ(without_absent(hosts, 6, {}), hosts);
 }
 
 TEST(StartLine, HoldsAllThatRanksNeed) {

@@ -56,7 +56,7 @@ TEST(MetricsTail, BeginsWithAWholeLineNearTheEnd) {
 class Page : public ::testing::Test {
  protected:
   Page() {
-    roll.joins({.token = "", .rank = 0, .ranks = 2, .host = "a \"host\"", .pid = 5}, Roll::Time::clock::now());
+    roll.joins({.token = "", .rank = 0, .ranks = 2, .machine = {"a \"host\""}, .pid = 5}, Roll::Time::clock::now());
     folder.write("metrics.jsonl", line(1) + "\n" + line(2, "\"nan\"") + "\n");
     serving = std::thread{[this] { io.run(); }};
   }
@@ -95,7 +95,7 @@ class Page : public ::testing::Test {
   }
 
   testing::TemporaryFolder folder;
-  Roll roll{2};
+  Roll roll{2, Roll::Time::clock::now()};
   boost::asio::io_context io{1};
   HttpServer server{
       io, 0, {folder.path() / "metrics.jsonl", [this] {
