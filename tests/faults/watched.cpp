@@ -30,7 +30,7 @@ class Watched : public ::testing::TestWithParam<Row> {
     launched.directory = folder.path();
     launched.patience = {.silence = std::chrono::milliseconds{1500},
                          .stall = std::chrono::milliseconds{2000},
-                         .arrival = std::chrono::milliseconds{3000}};
+                         .arrival = std::chrono::milliseconds{5000}};
     return launched;
   }
   testing::TemporaryFolder folder;
@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{"skip", Roll::disagree, "ranks 0 and 1 are in different collectives"},
                       Row{"reorder", Roll::disagree, "ranks 0 and 1 are in different collectives"},
                       // Before MPI has connected the ranks.
-                      Row{"absent", Roll::silent, "rank 1 has not connected within 3 s", "with 1 rank in", "joining"},
+                      Row{"absent", Roll::silent, "rank 1 has not connected within 5 s", "with 1 rank in", "joining"},
                       Row{"early", Roll::silent, "rank 1 has not been heard of for 2 s", "with 1 rank in", "joining"}),
     [](const auto& row) { return std::string{row.param.fault}; });
 
