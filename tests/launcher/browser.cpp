@@ -66,7 +66,8 @@ TEST_F(Browser, ShowsARunWhileItTrains) {
   const auto figures_shown = figures(page);
   expect_equal(figures_shown, metrics());
   EXPECT_EQ(figures_shown.at("ranks"), "2");
-  std::ifstream seconds{folder.path() / "used"};  // of the processor, of the clock
+  EXPECT_THAT(page, ::testing::HasSubstr(" s ago</td>"));  // the table of ranks, to its last column
+  std::ifstream seconds{folder.path() / "used"};           // of the processor, of the clock
   double computing = 1e300, running = 0;
   seconds >> computing >> running;
   EXPECT_LE(computing, 1 + running / 4) << "who watches takes the ranks' time";
