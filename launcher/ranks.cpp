@@ -59,9 +59,14 @@ Exit or_stop_all(Communicator& world, const std::function<Exit()>& body) {
     throw;
   } catch (...) {
     const Failure failure = describe(std::current_exception());
-    // What fails on several ranks alike is told by the lowest: its abort ends those that wait here.
+    // What fails on several ranks alike is told by the lowest: its abort ends those that wait here. That a peer is
+    // gone, or is elsewhere, may only follow from what went wrong there, which comes first.
     stop_at_once();
-    std::this_thread::sleep_for(std::chrono::milliseconds{150} * std::min<std::size_t>(world.rank(), 10));
+    constexpr std::size_t most_turns = 10;
+    constexpr std::chrono::milliseconds turn{150};
+    const bool follows = failure.exit == Exit::ranks;
+    std::this_thread::sleep_for(turn *
+                                static_cast<int>(std::min(world.rank(), most_turns) + (follows ? most_turns : 0)));
     log::error(failure.line);
     if (world.size() > 1) world.abort(static_cast<int>(failure.exit));
     return failure.exit;
