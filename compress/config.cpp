@@ -43,6 +43,11 @@ void declare_weights(Section& section, WeightQuantization& weights, Json& groups
           "whole row. This key is ours.");
   shared.choice<Symmetry>("quantization_type", weights.symmetry, symmetries)
       .about("Levels about 0, or between the least and the greatest weight.");
+  shared.key("learned_step_sizes", weights.learned_steps)
+      .about(
+          "Whether the distance of two levels is a parameter that trains with the weights (LSQ, Esser et al. 2020), "
+          "one "
+          "for each part of a weight that shares a scale. This key is ours.");
   shared.not_yet("rounding", "nearest", "stochastic rounding of weights");
   not_yet(shared, "fp16_mixed_quantize", "a mixture of float and quantized weights", {"quantize_change_ratio"});
   shared.no_effect("quantize_weight_in_forward", false,
@@ -123,12 +128,22 @@ void CompressConfig::complete(const Source& source) {
           params.key("target_bits", group.target_bits).required().between(1, 8);
           params.key("quantization_period", group.period).at_least(1);
         });
+  ensure(Exit::job_file, !weights.enabled || !weights.learned_steps || weights.symmetry == Symmetry::symmetric,
+         source.file, ": \"", path,
+         "weight_quantization.shared_parameters.learned_step_sizes\" is for levels about 0: "
+         "set \"quantization_type\" to \"symmetric\"");
   for (const WeightGroup& group : weights.by_modules) {
     ensure(Exit::job_file, group.target_bits <= group.start_bits, source.file, ": \"", path, "weight_quantization",
            groups, "\": \"target_bits\" is ", group.target_bits, ", more than \"start_bits\", ", group.start_bits);
     ensure(Exit::job_file, weights.symmetry == Symmetry::symmetric || group.target_bits > 2, source.file, ": \"", path,
            "weight_quantization.shared_parameters.quantization_type\" is \"asymmetric\", but ", group.target_bits,
            " bits (ternary, binary) are symmetric");
+    ensure(Exit::job_file, !weights.learned_steps || (group.start_bits == group.target_bits && group.target_bits > 1),
+           source.file, ": \"", path,
+           "weight_quantization.shared_parameters.learned_step_sizes\" is for a fixed number "
+           "of bits from 2 to 8, and a group goes from ",
+           group.start_bits, " to ", group.target_bits,
+           ": give \"start_bits\" and \"target_bits\" the same number, of at least 2");
   }
   pruning.complete(source);
   if (inputs.enabled)

@@ -31,6 +31,7 @@ struct WeightQuantization {
   std::size_t groups = 1;                      // of a tensor's elements, one after another, that share a scale
   std::optional<std::size_t> group_columns{};  // in place of `groups`
   Symmetry symmetry = Symmetry::symmetric;
+  bool learned_steps = false;  // in place of steps that follow from the weights (compress/step_sizes.h)
   std::vector<WeightGroup> by_modules{};
 
   const WeightGroup* group_of(const Parameter& parameter) const;  // the first that contains it; null: none

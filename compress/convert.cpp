@@ -1,6 +1,7 @@
 #include "compress/convert.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "compress/sparse_tensor.h"
 #include "runtime/base/error.h"
@@ -68,24 +69,37 @@ Scheme scheme_after(const CompressConfig& config) {
   return wide ? Scheme::int8_weight : Scheme::int4_weight;
 }
 
-PackedTensor convert_weight(const Parameter& parameter, std::span<const float> values, const CompressConfig& config,
-                            std::uint64_t updates, DType working, Scheme scheme, Device& device) {
+PackedTensor convert_weight(const Parameter& parameter, std::span<const float> values, std::span<const float> steps,
+                            const CompressConfig& config, std::uint64_t updates, DType working, Scheme scheme,
+                            Device& device) {
   const Shape& shape = parameter.shape;
   const auto tensor_of = [&](const Shape& of, DType dtype) {
     return Tensor::empty(device, parameter.name, Category::workspace, of, dtype);
   };
-  const Tensor seen = tensor_of(shape, working), numbers = tensor_of(shape, DType::float32);
-  std::ranges::copy(values, numbers.span<float>().begin());
-  ops::convert(numbers, seen);
-  ops::convert(seen, numbers);  // as the forward saw them
+  const auto as_seen = [&](std::span<const float> masters, const Shape& of) {
+    const Tensor seen = tensor_of(of, working), numbers = tensor_of(of, DType::float32);
+    std::ranges::copy(masters, numbers.span<float>().begin());
+    ops::convert(numbers, seen);
+    ops::convert(seen, numbers);
+    return numbers;
+  };
+  const Tensor numbers = as_seen(values, shape);
   const WeightGroup* const group = config.weights.group_of(parameter);
   if (group == nullptr) return quantize_weight(parameter.name, shape, numbers.span<const float>(), {});
 
   check(updates >= config.weights.offset, "convert_weight: after ", updates, " updates");
   const unsigned bits = group->bits_after(updates - config.weights.offset);
   const ops::QuantizationGrid grid = config.weights.grid_of(parameter);
-  const Tensor levels = tensor_of(shape, DType::float32), scales = tensor_of({grid.parameters()}, DType::float32);
-  ops::fake_quantize(numbers, grid, config.weights.form_of(bits), bits, levels, scales);
+  const Tensor levels = tensor_of(shape, DType::float32);
+  Tensor scales;
+  if (steps.empty()) {
+    scales = tensor_of({grid.parameters()}, DType::float32);
+    ops::fake_quantize(numbers, grid, config.weights.form_of(bits), bits, levels, scales);
+  } else {
+    scales = as_seen(steps, {grid.parameters()});
+    ops::fake_quantize_by(numbers, scales, grid, bits, levels);
+    for (float& each : scales.span<float>()) each = std::max(std::fabs(each), ops::least_step);
+  }
 
   PackedTensor packed{parameter.name, shape, bits <= 4 ? TensorForm::int4 : TensorForm::int8, 0, {}, {}};
   packed.group = packed_group(parameter, columns_of_group(parameter, grid), scheme);
@@ -120,8 +134,13 @@ void convert_model(const std::filesystem::path& path, const PackedDescription& d
   const std::uint64_t begins = std::max(config.weights.offset, config.inputs.enabled ? config.inputs.offset : 0);
   ensure(Exit::usage, updates >= begins, "this checkpoint has done ", updates,
          " updates, and fake quantization begins after ", begins, ": train on, then convert");
-  const auto pack = [&](const Unit&, const Parameter& parameter, std::span<const float> values) {
-    PackedTensor tensor = convert_weight(parameter, values, config, updates, working, description.scheme, device);
+  const auto pack = [&](const Unit& unit, const Parameter& parameter, std::span<const float> values) {
+    const Parameter* learned = quantization.weights().steps().of(parameter);
+    const UnitValues flat = learned != nullptr ? values_of(unit) : UnitValues{};
+    const std::span<const float> steps =
+        learned != nullptr ? flat.values.subspan(learned->offset, learned->shape.size()) : std::span<const float>{};
+    PackedTensor tensor =
+        convert_weight(parameter, values, steps, config, updates, working, description.scheme, device);
     const bool quantized_input = config.inputs.group_of(parameter) != nullptr;
     const bool integer = is_integer(tensor.form);
     ensure(Exit::usage, !config.inputs.enabled || integer == quantized_input || parameter.shape.dimensions() != 2,

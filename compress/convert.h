@@ -12,9 +12,10 @@ namespace tranche::compress {
 Scheme scheme_after(const CompressConfig& config);
 
 // One weight: the levels that training's forward computed with, after `updates`. What no group contained stays
-// float32. working: the dtype in which the forward saw the weight.
-PackedTensor convert_weight(const Parameter& parameter, std::span<const float> values, const CompressConfig& config,
-                            std::uint64_t updates, DType working, Scheme scheme, Device& device);
+// float32. steps: the learned ones, or none; working: the dtype in which the forward saw the weight.
+PackedTensor convert_weight(const Parameter& parameter, std::span<const float> values, std::span<const float> steps,
+                            const CompressConfig& config, std::uint64_t updates, DType working, Scheme scheme,
+                            Device& device);
 
 // A model that was pruned while it trained, without the zeros that pruning made. Throws Exit::usage if there is none
 // yet.

@@ -35,6 +35,8 @@ bool QuantizedWeights::wants(const Parameter& parameter) const {
 
 Tensor QuantizedWeights::apply(const Parameter& parameter, const Tensor& values) const {
   const unsigned bits = group_of(parameter)->bits_after(updates_ - config_.offset);
+  if (const Parameter* steps = steps_.of(parameter))
+    return autograd::fake_quantize_by(values, steps->value, config_.grid_of(parameter), bits);
   return autograd::fake_quantize(values, config_.grid_of(parameter), config_.form_of(bits), bits);
 }
 

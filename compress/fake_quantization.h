@@ -8,6 +8,7 @@
 
 #include "compress/config.h"
 #include "compress/observer.h"
+#include "compress/step_sizes.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/nn/seams.h"
 #include "runtime/train/deal.h"
@@ -15,11 +16,15 @@
 
 namespace tranche::compress {
 
-// Weights on the levels of their own range, as it is when they are used. A pure function of the weight and of the
-// number of updates.
+// Weights on the levels of their own range, as it is when they are used, or of learned step sizes. A pure function of
+// the weight, its step sizes and the number of updates.
 class QuantizedWeights : public WeightTransform {
  public:
-  explicit QuantizedWeights(const WeightQuantization& config) : config_(config) {}  // must outlive it
+  explicit QuantizedWeights(const WeightQuantization& config) : config_(config), steps_(config) {}  // must outlive it
+
+  // Of learned step sizes; to join units before they are placed.
+  StepSizes& steps() { return steps_; }
+  const StepSizes& steps() const { return steps_; }
 
   void stand_at(std::uint64_t updates) { updates_ = updates; }
   bool wants(const Parameter& parameter) const override;
@@ -29,6 +34,7 @@ class QuantizedWeights : public WeightTransform {
   const WeightGroup* group_of(const Parameter& parameter) const;
 
   const WeightQuantization& config_;
+  StepSizes steps_;
   std::uint64_t updates_ = 0;
   mutable std::map<const Parameter*, const WeightGroup*> groups_;  // names are matched once
 };
@@ -73,7 +79,8 @@ class FakeQuantization : public OwnerState {
   FakeQuantization(const CompressConfig& config, const Deal& deal, Communicator& world)
       : weights_(config.weights), inputs_(config.inputs, deal, world) {}
 
-  const WeightTransform& weights() const { return weights_; }
+  QuantizedWeights& weights() { return weights_; }
+  const QuantizedWeights& weights() const { return weights_; }
   const QuantizedInputs& inputs() const { return inputs_; }
 
   void begin_step(std::uint64_t updates) override;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compress/observer.h"
+#include "compress/step_sizes.h"
 #include "runtime/base/error.h"
 
 namespace tranche::compress {
@@ -115,7 +116,8 @@ void write_packed(const std::filesystem::path& path, const PackedDescription& de
   for (const Unit& unit : units) {
     const UnitValues flat = values_of(unit);
     for (const Parameter* parameter : unit.parameters())
-      writer.append(pack(unit, *parameter, flat.values.subspan(parameter->offset, parameter->shape.size())));
+      if (!is_step_sizes(parameter->name))  // scales of training: packed tensors have their own
+        writer.append(pack(unit, *parameter, flat.values.subspan(parameter->offset, parameter->shape.size())));
   }
   writer.finish(description);
 }

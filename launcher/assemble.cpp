@@ -1,5 +1,7 @@
 #include "launcher/assemble.h"
 
+#include <algorithm>
+
 #include "amp/config.h"
 #include "launcher/teacher.h"
 #include "offload/disk_activations.h"
@@ -75,6 +77,21 @@ checkpoint::ModelState parameters_of(checkpoint::ModelState state) {
   return state;
 }
 
+bool is_step_sizes(const checkpoint::StateTensor& tensor) { return compress::is_step_sizes(tensor.name); }
+
+// Without step sizes, which lie behind a unit's other tensors.
+checkpoint::ModelState without_step_sizes(checkpoint::ModelState state) {
+  for (checkpoint::UnitLayout& unit : state.units) std::erase_if(unit.tensors, is_step_sizes);
+  return state;
+}
+
+bool has_step_sizes(const std::filesystem::path& folder) {
+  const checkpoint::Manifest manifest = checkpoint::read_manifest(folder);
+  return std::ranges::any_of(manifest.units, [](const checkpoint::UnitLayout& unit) {
+    return std::ranges::any_of(unit.tensors, is_step_sizes);
+  });
+}
+
 const std::string scaler_prefix = "scaler.", compression_prefix = "compression.";
 
 // Those whose name begins so, by the rest of it.
@@ -100,6 +117,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
       seams_{*parameters_, *gradients_, quantization_.weights(), *activations_,
              instead.linears != nullptr ? *instead.linears : quantization_.inputs()} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
+  quantization_.weights().steps().join(model_->units());
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
   placement_->adopt(owned(), job.train.seed);
   placement_->when_updated([this](Unit& unit) { parameters_->begin_publish(unit); });
@@ -137,7 +155,7 @@ checkpoint::Peers Replica::peers() { return peers_of(world_); }
 
 void Replica::load_some_parameters(const std::filesystem::path& folder,
                                    const std::function<std::string(const std::string&)>& name_there) {
-  checkpoint::ModelState state = parameters_of(held());
+  checkpoint::ModelState state = without_step_sizes(parameters_of(held()));
   for (checkpoint::UnitLayout& unit : state.units)
     for (checkpoint::StateTensor& tensor : unit.tensors) tensor.name = name_there(tensor.name);
   checkpoint::load_part(folder, state, peers());
@@ -145,7 +163,9 @@ void Replica::load_some_parameters(const std::filesystem::path& folder,
 }
 
 void Replica::load_parameters_alone(const std::filesystem::path& folder) {
-  checkpoint::load(folder, parameters_of(held()), peers());
+  checkpoint::ModelState state = parameters_of(held());
+  if (!has_step_sizes(folder)) state = without_step_sizes(std::move(state));
+  checkpoint::load(folder, state, peers());
   publish();
 }
 
@@ -171,7 +191,12 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   optimizer_ = make_optimizer(job.optimizer, replica_.placement());
   pruning_ =
       std::make_unique<compress::Pruning>(job.compression.pruning, replica_.placement(), replica_.owned(), holders);
-  states_ = std::make_unique<OwnerStates>(std::vector<OwnerState*>{&replica_.quantization(), pruning_.get()});
+  steps_begin_ =
+      std::make_unique<compress::StepSizesBegin>(job.compression.weights, replica_.quantization().weights().steps(),
+                                                 replica_.placement(), replica_.owned(), holders);
+  // Step sizes are of the weights that pruning has left.
+  states_ = std::make_unique<OwnerStates>(
+      std::vector<OwnerState*>{&replica_.quantization(), pruning_.get(), steps_begin_.get()});
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
   trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_,
                                        teacher_ ? teacher_->objective() : text_, *optimizer_, *states_,
@@ -190,6 +215,11 @@ void Assembly::load_teacher() {
 
 void Assembly::begin() {
   load_teacher();
+  load_first_parameters();
+  if (steps_begin_->begin_after(0)) replica_.publish();
+}
+
+void Assembly::load_first_parameters() {
   const std::optional<std::string>&from = job_.checkpoint.start_from, &teacher = job_.distillation.teacher;
   if (!from && !job_.layer_reduction.enabled) return;
   const compress::LayerReduction& reduction = job_.layer_reduction;

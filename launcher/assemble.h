@@ -105,6 +105,7 @@ class Assembly {
  private:
   checkpoint::JobState job_state();
   void load_teacher();
+  void load_first_parameters();
 
   const Job& job_;
   std::string data_;
@@ -116,6 +117,7 @@ class Assembly {
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<compress::Pruning> pruning_;
+  std::unique_ptr<compress::StepSizesBegin> steps_begin_;
   std::unique_ptr<OwnerStates> states_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<checkpoint::BackgroundSaver> saver_;

@@ -157,6 +157,15 @@ Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, co
   return straight_through(x, y);
 }
 
+Tensor fake_quantize_by(const Tensor& x, const Tensor& steps, const ops::QuantizationGrid& grid, unsigned bits) {
+  const Tensor y = result(x, "fake-quantized");
+  ops::fake_quantize_by(x, steps, grid, bits, y);
+  return taped(y, {&x, &steps}, [=](const Tensor& dy) {
+    ops::fake_quantize_by_step_gradient(dy, x, steps, grid, bits, Into{steps});
+    ops::fake_quantize_by_input_gradient(dy, x, steps, grid, bits, Into{x});
+  });
+}
+
 Tensor distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets,
                     const ops::DistillationTerms& terms) {
   const Tensor loss = logits.sibling("loss", {1}, DType::float32);

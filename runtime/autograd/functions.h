@@ -26,6 +26,8 @@ Tensor dropout(const Tensor& x, float probability, RandomKey key);  // x itself 
 // Straight through: the gradient is that of x itself (Bengio, Leonard, Courville 2013).
 Tensor fake_quantize(const Tensor& x, const ops::QuantizationGrid& grid, ops::FakeForm form, unsigned bits);
 Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, const Tensor& x);
+// Levels of learned step sizes, which have a gradient as x has.
+Tensor fake_quantize_by(const Tensor& x, const Tensor& steps, const ops::QuantizationGrid& grid, unsigned bits);
 // (1) float32; overwrites logits in backward. No gradient reaches the teacher.
 Tensor distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets,
                     const ops::DistillationTerms& terms);

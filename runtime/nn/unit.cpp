@@ -136,10 +136,18 @@ Unit::Unit(std::string name, std::vector<Parameter*> parameters, Forward forward
       parameters_(std::move(parameters)),
       forward_(std::move(forward)),
       leased_(std::move(leased)) {
-  for (Parameter* parameter : parameters_) {
-    parameter->unit = this;
-    parameter->offset = std::exchange(size_, size_ + parameter->shape.size());
-  }
+  for (Parameter* parameter : parameters_) lay(*parameter);
+}
+
+void Unit::lay(Parameter& parameter) {
+  parameter.unit = this;
+  parameter.offset = std::exchange(size_, size_ + parameter.shape.size());
+}
+
+void Unit::join(Parameter& parameter) {
+  check(seams_ == nullptr, parameter.name, " comes to ", name_, " after it was placed");
+  lay(parameter);
+  parameters_.push_back(&parameter);
 }
 
 void Unit::place(std::size_t index, const Tensor& values, const Seams& seams) {

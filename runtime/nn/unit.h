@@ -24,6 +24,8 @@ class Unit {
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
 
+  // One more parameter, behind the others; before the unit is placed.
+  void join(Parameter& parameter);
   // Lays the parameters into `values`, which may be longer: its owner pads.  values: (1, flat), allocated or not
   void place(std::size_t index, const Tensor& values, const Seams& seams);
   // Initial values of elements first .. first + elements.size() of the flat layout; padding is zero. elements: float32.
@@ -41,6 +43,7 @@ class Unit {
   friend struct Parameter;
   friend Tensor forward(Unit& unit, const Tensor& x);
 
+  void lay(Parameter& parameter);
   void open_gradient();
   Tensor take_gradient();  // (1, flat): what this micro-batch gave; empty if nothing was opened
 

@@ -3,6 +3,7 @@
 // every instruction path and number of threads.
 #pragma once
 
+#include "runtime/ops/destination.h"
 #include "runtime/ops/quantize.h"
 
 namespace tranche::ops {
@@ -25,6 +26,20 @@ void fake_quantize(const Tensor& x, const QuantizationGrid& grid, FakeForm form,
 
 // y = (clamp(round(x / scale) + zero, levels) - zero) * scale; NaN stays NaN.
 void fake_quantize_with(float scale, std::int32_t zero, Levels levels, const Tensor& x, const Tensor& y);
+
+// Levels of learned step sizes (LSQ: Esser et al. 2020): y = s clamp(round(x / s), -2^(bits-1), 2^(bits-1) - 1), where
+// s is the magnitude of the group's step, at least least_step. NaN stays NaN, and a step that is none makes its group
+// NaN. x: floating, of grid.rows x grid.cols elements, steps: (parameters) of x's dtype, y: as x; bits: 2 .. 8
+inline constexpr float least_step = 0x1p-23f;
+void fake_quantize_by(const Tensor& x, const Tensor& steps, const QuantizationGrid& grid, unsigned bits,
+                      const Tensor& y);
+// dx = dy where round(x / s) is a level, 0 where it was clamped.
+void fake_quantize_by_input_gradient(const Tensor& dy, const Tensor& x, const Tensor& steps,
+                                     const QuantizationGrid& grid, unsigned bits, const Destination& dx);
+// Of a step that n elements share: the sum of dy (level - x / s), or of dy level where it was clamped (equation 3),
+// with the step's sign and times 1 / sqrt(n (2^(bits-1) - 1)) (section 2.2).  dsteps: as steps
+void fake_quantize_by_step_gradient(const Tensor& dy, const Tensor& x, const Tensor& steps,
+                                    const QuantizationGrid& grid, unsigned bits, const Destination& dsteps);
 
 // range = {least, greatest} of x; both NaN if x has a value that is not finite.  range: (2) float32
 void range_of(const Tensor& x, const Tensor& range);

@@ -1,4 +1,4 @@
-// Against what PyTorch gives: fixtures/torch_observers.json, made by the script beside it.
+// Against what PyTorch gives: fixtures/torch_*.json, each made by the script beside it.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,6 +8,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/json.h"
 #include "runtime/device/cpu/cpu_device.h"
+#include "runtime/ops/fake_quantize.h"
 
 namespace tranche::compress {
 namespace {
@@ -103,6 +104,38 @@ TEST_F(Torch, QuantizingAndBackIsTheirFakeQuantization) {
   EXPECT_EQ(there_and_back(floats(fixture["channels"]), floats(channels["scales"]), 0,
                            ops::QuantizationGrid::per_row(3, 32), {-8, 7}),
             floats(channels["y"]));
+}
+
+TEST(TorchStepSizes, LearnedStepsHaveTheSameValuesAndGradients) {
+  const Json fixture =
+      parse_json(read_small_file("tests/compress/fixtures/torch_step_sizes.json"), "fixture", Exit::internal);
+  ASSERT_EQ(fixture["cases"].size(), 4u);
+  CpuDevice device;
+  for (const Json& each : fixture["cases"]) {
+    const auto rows = each["rows"].get<std::size_t>(), size = each["x"].size();
+    const auto bits = each["bits"].get<unsigned>();
+    const auto tensor = [&](const char* name) {
+      const auto values = each[name].get<std::vector<float>>();
+      const Tensor t = Tensor::empty(device, name, Category::activations, {values.size()}, DType::float32);
+      std::copy(values.begin(), values.end(), t.span<float>().begin());
+      return t;
+    };
+    const auto expect_theirs = [&](const Tensor& ours, const char* name) {
+      const Tensor theirs = tensor(name);
+      for (std::size_t i = 0; i < theirs.size(); ++i)
+        EXPECT_NEAR(ours.span<const float>()[i], theirs.span<const float>()[i], 1e-5)
+            << name << " " << i << " of " << rows << " rows, " << bits << " bits";
+    };
+    const Tensor x = tensor("x"), dy = tensor("dy"), steps = tensor("steps");
+    const auto grid = ops::QuantizationGrid::per_row(rows, size / rows);
+    const Tensor y = tensor("x"), dx = tensor("x"), dsteps = tensor("steps");
+    ops::fake_quantize_by(x, steps, grid, bits, y);
+    ops::fake_quantize_by_input_gradient(dy, x, steps, grid, bits, {dx, false});
+    ops::fake_quantize_by_step_gradient(dy, x, steps, grid, bits, {dsteps, false});
+    expect_theirs(y, "y");
+    expect_theirs(dx, "dx");
+    expect_theirs(dsteps, "dsteps");
+  }
 }
 
 }  // namespace

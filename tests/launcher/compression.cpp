@@ -48,11 +48,14 @@ TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
     std::string scheme;
   };
   const std::string rows = R"(, "group_columns": 1000)", groups = R"(, "group_columns": 16)";
-  for (const Case& each : {Case{"8", rows, nullptr, "int8-weight"}, Case{"8", "", nullptr, "int8-weight"},
-                           Case{"4", groups, nullptr, "int4-weight"}, Case{"3", rows, nullptr, "int4-weight"},
-                           Case{"2", groups, nullptr, "int4-weight"}, Case{"1", rows, nullptr, "int4-weight"},
-                           Case{"8", rows, "", "int8-dynamic"}, Case{"4", rows, "", "int8-dynamic"},
-                           Case{"8", rows, R"(, "range_calibration": "static")", "int8-static"}}) {
+  const std::string learned = R"(, "learned_step_sizes": true)";
+  for (const Case& each :
+       {Case{"4", groups + learned, nullptr, "int4-weight"}, Case{"8", rows + learned, "", "int8-dynamic"},
+        Case{"8", rows, nullptr, "int8-weight"}, Case{"8", "", nullptr, "int8-weight"},
+        Case{"4", groups, nullptr, "int4-weight"}, Case{"3", rows, nullptr, "int4-weight"},
+        Case{"2", groups, nullptr, "int4-weight"}, Case{"1", rows, nullptr, "int4-weight"},
+        Case{"8", rows, "", "int8-dynamic"}, Case{"4", rows, "", "int8-dynamic"},
+        Case{"8", rows, R"(, "range_calibration": "static")", "int8-static"}}) {
     SCOPED_TRACE(each.scheme + " " + each.bits + each.weights);
     write_job(quantization(each.bits, each.weights, each.inputs));
     ASSERT_EQ(shell("rm -rf runs small.packed").exit, 0);
@@ -91,6 +94,10 @@ TEST_F(Compression, KeysThatCannotBeAreRefused) {
   EXPECT_THAT(refusal_of(quantization("8", R"(, "rounding": "stochastic")")), HasSubstr("not supported yet"));
   EXPECT_THAT(refusal_of(quantization("8", R"(, "quantise_groups": 2)")), HasSubstr("quantize_groups"));
   EXPECT_THAT(refusal_of(quantization("8", R"(, "quantize_groups": 7)")), HasSubstr("choose a divisor"));
+  const std::string learned = R"(, "learned_step_sizes": true)";
+  EXPECT_THAT(refusal_of(quantization("8", learned + R"(, "quantization_type": "asymmetric")")),
+              HasSubstr("is for levels about 0"));
+  EXPECT_THAT(refusal_of(quantization("1", learned)), HasSubstr("a fixed number of bits from 2 to 8"));
   const std::string begin =
       R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true}, )";
   EXPECT_THAT(refusal_of(begin + R"("different_groups": {}}})"), HasSubstr("at least one group"));

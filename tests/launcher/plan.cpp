@@ -156,8 +156,16 @@ const std::vector<std::string> quantized{
     inputs + "shared_parameters.range_calibration=static",
     inputs + R"(different_groups={"all": {"params": {"bits": 8}}})"};
 
+std::vector<std::string> with_learned_steps() {
+  std::vector<std::string> changes = quantized;
+  changes.push_back(weights + "shared_parameters.learned_step_sizes=true");
+  changes.push_back(weights + "shared_parameters.group_columns=32");
+  return changes;
+}
+
 INSTANTIATE_TEST_SUITE_P(QuantizationAware, PlanOfAJob,
-                         ::testing::Values(Case{gpt2, bfloat16, 2, 3, false, quantized},
+                         ::testing::Values(Case{gpt2, bfloat16, 2, 3, true, with_learned_steps()},
+                                           Case{gpt2, bfloat16, 2, 3, false, quantized},
                                            Case{llama, float32, 4, 3, true, quantized},
                                            Case{gpt2, float32, 1, 0, false, quantized}),
                          [](const auto& param) { return name_of(param.param); });

@@ -76,6 +76,42 @@ TEST(QuantizationAware, IsSeenByTheDigestOnceItBegins) {
   EXPECT_NE(run.digest_after(4, job, {}), run.digest_after(4, quantized(Numbers::float32, "dynamic"), {}));
 }
 
+// Step sizes are parameters like any other, and begin with the third update.
+SmallJob with_learned_steps(Numbers numbers, const std::string& offset = "2") {
+  return {
+      .numbers = numbers,
+      .changes = {weights + "shared_parameters.enabled=true", weights + "shared_parameters.schedule_offset=" + offset,
+                  weights + "shared_parameters.group_columns=16", weights + "shared_parameters.learned_step_sizes=true",
+                  weights + R"(different_groups={"mlp": {"params": {"start_bits": 2, "target_bits": 2},
+                                   "modules": ["mlp"]}, "rest": {"params": {"start_bits": 4, "target_bits": 4}}})"}};
+}
+
+TEST(LearnedStepSizes, DigestsAreEqualOverArrangements) {
+  expect_equal_everywhere(with_learned_steps(Numbers::float32), 8);
+}
+TEST(LearnedStepSizes, DigestsAreEqualInBfloat16FromTheFirstStepOn) {
+  expect_equal_everywhere(with_learned_steps(Numbers::bfloat16, "0"), 8);
+}
+TEST(LearnedStepSizes, DigestsAreEqualAfterAResumeOnAnotherNumberOfRanks) {
+  expect_equal_after_resumes(with_learned_steps(Numbers::float32), {1, 2, 5});
+}
+
+// From a model that has none, and from one that has them.
+TEST(LearnedStepSizes, BeginWithTheWeightsThatARunStartsFrom) {
+  SmallRun run;
+  run.digest_after(6, {}, {}, "float");
+  run.digest_after(6, with_learned_steps(Numbers::float32), {}, "learned");
+  for (const char* from : {"float", "learned"}) {
+    SmallJob job = with_learned_steps(Numbers::float32, "0");
+    job.changes.push_back("checkpoint.start_from=" + (run.folder() / from).string());
+    const std::string expected = run.digest_after(3, job, {});
+    EXPECT_EQ(run.digest_after(3, job, {.ranks = 4, .stage = 3}), expected) << from;
+    EXPECT_NE(run.digest_after(3, with_learned_steps(Numbers::float32, "0"), {}), expected) << from;
+  }
+  SmallJob without{.changes = {"checkpoint.start_from=" + (run.folder() / "learned").string()}};
+  EXPECT_THROW(run.digest_after(1, without, {}), Error);
+}
+
 // A student of one block; the teacher has two, and computes in bfloat16.
 class Distilled : public ::testing::Test {
  protected:

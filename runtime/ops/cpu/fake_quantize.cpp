@@ -7,19 +7,24 @@ namespace {
 
 using functors::put;
 
+// work(group's number, its first element, its size) for every group, rows dealt out to threads.
+template <class Work> TRANCHE_INLINE void over_groups(Device& device, const QuantizationGrid& grid, const Work& work) {
+  const std::size_t in_row = grid.groups();
+  over_rows(device, grid.rows, grid.cols, [&](std::size_t row) {
+    for (std::size_t g = 0; g < in_row; ++g) {
+      const std::size_t begin = g * grid.group, left = grid.cols - begin;
+      work(row * in_row + g, row * grid.cols + begin, left < grid.group ? left : grid.group);
+    }
+  });
+}
+
 void groups(Device& device, const FakeQuantize& a) {
   with_type(a.x.dtype, [&](auto type) {
     using T = decltype(type);
-    const std::size_t in_row = a.grid.groups();
-    over_rows(device, a.grid.rows, a.grid.cols, [&](std::size_t row) {
-      for (std::size_t g = 0; g < in_row; ++g) {
-        const std::size_t begin = g * a.grid.group, left = a.grid.cols - begin;
-        const std::size_t first = row * a.grid.cols + begin;
-        const float scale =
-            functors::fake_quantized_group(Block{}, a.form, a.bits, a.x.as<const T>() + first, a.y.as<T>() + first,
-                                           left < a.grid.group ? left : a.grid.group);
-        if (a.scales != nullptr) a.scales[row * in_row + g] = scale;
-      }
+    over_groups(device, a.grid, [&](std::size_t number, std::size_t first, std::size_t count) {
+      const float scale = functors::fake_quantized_group(Block{}, a.form, a.bits, a.x.as<const T>() + first,
+                                                         a.y.as<T>() + first, count);
+      if (a.scales != nullptr) a.scales[number] = scale;
     });
   });
 }
@@ -37,6 +42,38 @@ void with(Device& device, const FakeQuantizeWith& a) {
   });
 }
 
+void by(Device& device, const FakeQuantizeBy& a) {
+  with_type(a.x.dtype, [&](auto type) {
+    using T = decltype(type);
+    over_groups(device, a.grid, [&](std::size_t number, std::size_t first, std::size_t count) {
+      functors::fake_quantized_by(Block{}, to_float(a.steps.as<const T>()[number]), a.bits, a.x.as<const T>() + first,
+                                  a.y.as<T>() + first, count);
+    });
+  });
+}
+
+void by_input_gradient(Device& device, const FakeQuantizeByGradient& a) {
+  with_target(a.target, [&](auto type, auto mode) {
+    using T = decltype(type);
+    over_groups(device, a.grid, [&](std::size_t number, std::size_t first, std::size_t count) {
+      functors::fake_quantized_by_input_gradient<mode.adds>(Block{}, to_float(a.steps.as<const T>()[number]), a.bits,
+                                                            a.dy.as<const T>() + first, a.x.as<const T>() + first,
+                                                            a.target.as<T>() + first, count);
+    });
+  });
+}
+
+void by_step_gradient(Device& device, const FakeQuantizeByGradient& a) {
+  with_target(a.target, [&](auto type, auto mode) {
+    using T = decltype(type);
+    over_groups(device, a.grid, [&](std::size_t number, std::size_t first, std::size_t count) {
+      put<mode.adds>(a.target.as<T>()[number], functors::fake_quantized_by_step_gradient(
+                                                   Block{}, to_float(a.steps.as<const T>()[number]), a.bits,
+                                                   a.dy.as<const T>() + first, a.x.as<const T>() + first, count));
+    });
+  });
+}
+
 void range(Device&, const RangeOf& a) {
   with_type(a.x.dtype, [&](auto type) {
     using T = decltype(type);
@@ -50,6 +87,13 @@ void range(Device&, const RangeOf& a) {
 }  // namespace
 
 FakeQuantizeKernels fake_quantize_kernels();
-FakeQuantizeKernels fake_quantize_kernels() { return {.groups = groups, .with = with, .range = range}; }
+FakeQuantizeKernels fake_quantize_kernels() {
+  return {.groups = groups,
+          .with = with,
+          .by = by,
+          .by_input_gradient = by_input_gradient,
+          .by_step_gradient = by_step_gradient,
+          .range = range};
+}
 
 }  // namespace tranche::ops::TRANCHE_PATH

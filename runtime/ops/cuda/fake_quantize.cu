@@ -8,21 +8,71 @@ namespace tranche::ops::cuda {
 
 using functors::put;
 
-// A thread block for each group.
+// Group `number` of a grid: a thread block computes it.
+struct Group {
+  std::size_t first, count;
+};
+__device__ Group group_at(const QuantizationGrid& grid, std::size_t number) {
+  const std::size_t groups = grid.groups(), begin = number % groups * grid.group, left = grid.cols - begin;
+  return {number / groups * grid.cols + begin, left < grid.group ? left : grid.group};
+}
+template <class Work> void over_groups(Device& device, const QuantizationGrid& grid, const Work& work) {
+  over_rows(device, grid.parameters(), grid.group < grid.cols ? grid.group : grid.cols, work);
+}
+
 template <class T> struct FakeQuantizeGroup {
   FakeQuantize a;
   __device__ void operator()(const Block& block, std::size_t number) const {
-    const std::size_t groups = a.grid.groups(), begin = number % groups * a.grid.group;
-    const std::size_t left = a.grid.cols - begin, first = number / groups * a.grid.cols + begin;
-    const float scale = functors::fake_quantized_group(block, a.form, a.bits, a.x.as<const T>() + first,
-                                                       a.y.as<T>() + first, left < a.grid.group ? left : a.grid.group);
+    const Group at = group_at(a.grid, number);
+    const float scale = functors::fake_quantized_group(block, a.form, a.bits, a.x.as<const T>() + at.first,
+                                                       a.y.as<T>() + at.first, at.count);
     if (a.scales != nullptr) block.single([&] { a.scales[number] = scale; });
   }
 };
 void groups(Device& device, const FakeQuantize& a) {
-  with_type(a.x.dtype, [&](auto type) {
-    const std::size_t width = a.grid.group < a.grid.cols ? a.grid.group : a.grid.cols;
-    over_rows(device, a.grid.parameters(), width, FakeQuantizeGroup<decltype(type)>{a});
+  with_type(a.x.dtype, [&](auto type) { over_groups(device, a.grid, FakeQuantizeGroup<decltype(type)>{a}); });
+}
+
+template <class T> struct FakeQuantizeByGroup {
+  FakeQuantizeBy a;
+  __device__ void operator()(const Block& block, std::size_t number) const {
+    const Group at = group_at(a.grid, number);
+    functors::fake_quantized_by(block, to_float(a.steps.as<const T>()[number]), a.bits, a.x.as<const T>() + at.first,
+                                a.y.as<T>() + at.first, at.count);
+  }
+};
+void by(Device& device, const FakeQuantizeBy& a) {
+  with_type(a.x.dtype, [&](auto type) { over_groups(device, a.grid, FakeQuantizeByGroup<decltype(type)>{a}); });
+}
+
+template <bool adds, class T> struct FakeQuantizeByInputGradient {
+  FakeQuantizeByGradient a;
+  __device__ void operator()(const Block& block, std::size_t number) const {
+    const Group at = group_at(a.grid, number);
+    functors::fake_quantized_by_input_gradient<adds>(block, to_float(a.steps.as<const T>()[number]), a.bits,
+                                                     a.dy.as<const T>() + at.first, a.x.as<const T>() + at.first,
+                                                     a.target.as<T>() + at.first, at.count);
+  }
+};
+void by_input_gradient(Device& device, const FakeQuantizeByGradient& a) {
+  with_target(a.target, [&](auto type, auto mode) {
+    over_groups(device, a.grid, FakeQuantizeByInputGradient<decltype(mode)::adds, decltype(type)>{a});
+  });
+}
+
+template <bool adds, class T> struct FakeQuantizeByStepGradient {
+  FakeQuantizeByGradient a;
+  __device__ void operator()(const Block& block, std::size_t number) const {
+    const Group at = group_at(a.grid, number);
+    const float gradient = functors::fake_quantized_by_step_gradient(block, to_float(a.steps.as<const T>()[number]),
+                                                                     a.bits, a.dy.as<const T>() + at.first,
+                                                                     a.x.as<const T>() + at.first, at.count);
+    block.single([&] { put<adds>(a.target.as<T>()[number], gradient); });
+  }
+};
+void by_step_gradient(Device& device, const FakeQuantizeByGradient& a) {
+  with_target(a.target, [&](auto type, auto mode) {
+    over_groups(device, a.grid, FakeQuantizeByStepGradient<decltype(mode)::adds, decltype(type)>{a});
   });
 }
 
@@ -71,6 +121,13 @@ void range(Device& device, const RangeOf& a) {
   over_rows(device, 1, pieces, RangeOfPieces{lows, lows + pieces, pieces, a.range});
 }
 
-FakeQuantizeKernels fake_quantize_kernels() { return {.groups = groups, .with = with, .range = range}; }
+FakeQuantizeKernels fake_quantize_kernels() {
+  return {.groups = groups,
+          .with = with,
+          .by = by,
+          .by_input_gradient = by_input_gradient,
+          .by_step_gradient = by_step_gradient,
+          .range = range};
+}
 
 }  // namespace tranche::ops::cuda

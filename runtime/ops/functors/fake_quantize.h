@@ -106,4 +106,45 @@ TRANCHE_FUNCTOR float fake_quantized(float value, float scale, std::int32_t zero
   return to_nearest(clamped(value / scale, low, high)) * scale + value * 0.0f;
 }
 
+// Learned step sizes. What a step counts as: NaN where it is not finite.
+TRANCHE_FUNCTOR float step_in_use(float step) { return larger(magnitude(step), least_step) + step * 0.0f; }
+// -half .. half - 1
+TRANCHE_FUNCTOR float half_of_levels(unsigned bits) { return static_cast<float>(1u << (bits - 1)); }
+
+template <class Block, class T>
+TRANCHE_FUNCTOR void fake_quantized_by(const Block& block, float given_step, unsigned bits, const T* x, T* y,
+                                       std::size_t count) {
+  const float step = step_in_use(given_step), half = half_of_levels(bits);
+  block.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+    const float value = to_float(x[i]);
+    put<false>(y[i], to_nearest(clamped(value / step, -half, half - 1)) * step + value * 0.0f);
+  });
+}
+
+// Where x / step is rounded to, up to one beyond the levels' ends.
+TRANCHE_FUNCTOR float wide_level(float quotient, float half) { return to_nearest(clamped(quotient, -half - 1, half)); }
+
+template <bool adds, class Block, class T>
+TRANCHE_FUNCTOR void fake_quantized_by_input_gradient(const Block& block, float given_step, unsigned bits, const T* dy,
+                                                      const T* x, T* dx, std::size_t count) {
+  const float step = step_in_use(given_step), half = half_of_levels(bits);
+  block.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+    const float level = wide_level(to_float(x[i]) / step, half);
+    put<adds>(dx[i], clamped(level, -half, half - 1) == level ? to_float(dy[i]) : 0.0f);
+  });
+}
+
+template <class Block, class T>
+TRANCHE_FUNCTOR float fake_quantized_by_step_gradient(const Block& block, float given_step, unsigned bits, const T* dy,
+                                                      const T* x, std::size_t count) {
+  const float step = step_in_use(given_step), half = half_of_levels(bits);
+  const double sum = block.sum(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+    const float quotient = to_float(x[i]) / step, wide = wide_level(quotient, half);
+    const float level = clamped(wide, -half, half - 1);
+    return double{to_float(dy[i]) * (level == wide ? level - quotient : level)};
+  });
+  const float factor = 1 / square_root(static_cast<float>(count) * (half - 1));
+  return static_cast<float>(sum) * (given_step < 0 ? -factor : factor);
+}
+
 }  // namespace tranche::ops::functors

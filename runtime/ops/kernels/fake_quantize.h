@@ -20,6 +20,17 @@ struct FakeQuantizeWith {
   std::int32_t zero;
   Levels levels;
 };
+struct FakeQuantizeBy {
+  Elements x, steps, y;
+  QuantizationGrid grid;
+  unsigned bits;
+};
+struct FakeQuantizeByGradient {
+  Elements dy, x, steps;
+  Target target;  // of x's gradient, or of the steps'
+  QuantizationGrid grid;
+  unsigned bits;
+};
 struct RangeOf {
   Elements x;
   std::size_t size;
@@ -29,6 +40,9 @@ struct RangeOf {
 struct FakeQuantizeKernels {
   void (*groups)(Device&, const FakeQuantize&);
   void (*with)(Device&, const FakeQuantizeWith&);
+  void (*by)(Device&, const FakeQuantizeBy&);
+  void (*by_input_gradient)(Device&, const FakeQuantizeByGradient&);
+  void (*by_step_gradient)(Device&, const FakeQuantizeByGradient&);
   void (*range)(Device&, const RangeOf&);
 };
 

@@ -121,6 +121,73 @@ TEST(FakeQuantize, ZerosStayAndWhatIsNotFiniteShows) {
   EXPECT_TRUE(std::isnan(read(y, 1)));
 }
 
+// Learned step sizes: value and both gradients, element by element.
+struct ByStep {
+  Values y, dx, dsteps;
+};
+ByStep naive_by_step(const Values& x, const Values& dy, const Values& steps, std::size_t cols, std::size_t group,
+                     unsigned bits) {
+  const float half = std::exp2(static_cast<float>(bits) - 1);
+  ByStep result{.y = {}, .dx = {}, .dsteps = Values(steps.size())};
+  const std::size_t in_row = (cols + group - 1) / group;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t col = i % cols, number = i / cols * in_row + col / group;
+    const double shared = static_cast<double>(std::min(group, cols - col / group * group));
+    const auto given = static_cast<float>(steps[number]), step = std::max(std::fabs(given), 0x1p-23f);
+    const float quotient = static_cast<float>(x[i]) / step, nearest = std::nearbyint(quotient);
+    const float level = clamped(nearest, -half, half - 1);
+    result.y.push_back(double{level * step});
+    result.dx.push_back(level == nearest ? dy[i] : 0);
+    const double slope = level == nearest ? double{level} - double{quotient} : double{level};
+    result.dsteps[number] += (given < 0 ? -1 : 1) * slope * dy[i] / std::sqrt(shared * (half - 1));
+  }
+  return result;
+}
+
+TEST_P(FakeQuantizeGrid, ByLearnedStepsIsTheReferenceWithBothGradients) {
+  const auto [rows, cols, group] = GetParam();
+  TestDevice device{2};
+  const QuantizationGrid grid{rows, cols, group};
+  for (const DType dtype : floating_dtypes)
+    for (const unsigned bits : {2u, 4u, 8u}) {
+      const Tensor x = random_tensor(device, {rows, cols}, dtype, 5),
+                   dy = random_tensor(device, {rows, cols}, dtype, 6);
+      Values first = numbers(grid.parameters(), 7, 0.3);  // of either sign
+      first[0] = 0;                                       // counts as the least step
+      const Tensor steps = tensor_of(device, {grid.parameters()}, dtype, first);
+      const ByStep expected = naive_by_step(read(x), read(dy), read(steps), cols, group, bits);
+      const Tensor y = blank(device, {rows, cols}, dtype);
+      fake_quantize_by(x, steps, grid, bits, y);
+      for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(read(y, i), rounded(expected.y[i], dtype)) << i;
+      for (const bool adds : {false, true}) {
+        const Tensor dx =
+            adds ? tensor_of(device, {rows, cols}, dtype, Values(x.size(), 2)) : blank(device, {rows, cols}, dtype);
+        const Tensor dsteps = adds ? tensor_of(device, {steps.size()}, dtype, Values(steps.size(), 2))
+                                   : blank(device, {steps.size()}, dtype);
+        fake_quantize_by_input_gradient(dy, x, steps, grid, bits, {dx, adds});
+        fake_quantize_by_step_gradient(dy, x, steps, grid, bits, {dsteps, adds});
+        const double before = adds ? 2 : 0;
+        for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(read(dx, i), rounded(before + expected.dx[i], dtype)) << i;
+        for (std::size_t i = 0; i < steps.size(); ++i) {
+          const double want = before + expected.dsteps[i];
+          ASSERT_NEAR(read(dsteps, i), want, rounding_of(dtype) * std::fabs(want) + 2e-4 * std::sqrt(double(group)))
+              << "step " << i << " of " << bits << " bits";
+        }
+      }
+    }
+}
+
+TEST(FakeQuantize, ByALearnedStepShowsWhatIsNotFinite) {
+  TestDevice device;
+  const Tensor x = tensor_of(device, {3, 2}, DType::float32, {1, 2, 3, 4, 5, 6}),
+               y = blank(device, {3, 2}, DType::float32);
+  const Tensor steps = tensor_of(device, {3}, DType::float32, {1, 1, 1});
+  write(x, 1, nan), write(steps, 1, infinity), write(steps, 2, nan);
+  fake_quantize_by(x, steps, QuantizationGrid::per_row(3, 2), 4, y);
+  EXPECT_EQ(read(y, 0), 1);
+  for (std::size_t i = 1; i < 6; ++i) EXPECT_TRUE(std::isnan(read(y, i))) << i;
+}
+
 TEST(RangeOf, HasBothEndsOrNone) {
   TestDevice device;
   for (const std::size_t size : odd_sizes) {
