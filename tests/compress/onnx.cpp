@@ -1,14 +1,15 @@
-// The cases of ONNX's QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear, read where Debian's libonnx-testdata
-// puts them; skipped where that package is absent.
+// The cases of ONNX's QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, MatMulInteger and QLinearMatMul, read
+// where Debian's libonnx-testdata puts them; skipped where that package is absent.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <vector>
 
 #include "runtime/base/file.h"
 #include "runtime/device/cpu/cpu_device.h"
-#include "runtime/ops/quantize.h"
+#include "runtime/ops/packed_linear.h"
 
 namespace tranche::ops {
 namespace {
@@ -119,6 +120,78 @@ TEST_P(DynamicQuantizing, GivesItsValues) {
   EXPECT_EQ(raw(q), y.raw);
   EXPECT_EQ(raw(scales), scale.raw);
   EXPECT_EQ(zeros.scalar<std::int32_t>(), static_cast<unsigned char>(zero.raw.front()));
+}
+
+// Products with packed weights. Theirs are unsigned: 128 less is an int8, and one more output, of ones, gives what the
+// inputs less their zero sum to, of which 128 - zero of the weights is missing.
+class IntegerProducts : public Onnx {
+ protected:
+  // The sums of (a - its zero) (b - its zero).  a: (rows, inner), b: (inner, cols); one zero each
+  std::vector<std::int64_t> sums(const OnnxTensor& a, std::size_t batch, const OnnxTensor& b, std::int32_t a_zero,
+                                 std::int32_t b_zero) {
+    const std::size_t rows = a.shape.end()[-2], inner = a.shape.back(), cols = b.shape.back();
+    const auto at = [&](const OnnxTensor& from, std::size_t i) {
+      return std::int32_t{
+          static_cast<unsigned char>(from.raw.at(batch * from.shape.end()[-2] * from.shape.back() + i))};
+    };
+    const auto make = [&](Shape shape, DType dtype) {
+      return Tensor::empty(device, "t", Category::activations, shape, dtype);
+    };
+    const Tensor q = make({cols + 1, inner}, DType::int8), ones = make({cols + 1}, DType::float32);
+    for (std::size_t col = 0; col <= cols; ++col)
+      for (std::size_t k = 0; k < inner; ++k)
+        q.span<std::int8_t>()[col * inner + k] =
+            col == cols ? std::int8_t{1} : static_cast<std::int8_t>(at(b, k * cols + col) - 128);
+    for (float& each : ones.span<float>()) each = 1;
+    const PackedShape shape{cols + 1, inner, inner, 8};
+    const PackedWeight weight{shape, make({shape.bytes()}, DType::uint8), make({shape.scales()}, DType::float32),
+                              make({shape.scales()}, DType::int32)};
+    pack_weight(q, ones, weight);
+    const Tensor x = make({rows, inner}, DType::float32), y = make({rows, cols + 1}, DType::float32);
+    for (std::size_t i = 0; i < x.size(); ++i) x.span<float>()[i] = static_cast<float>(at(a, i) - a_zero);
+    packed_linear(x, 1, a_zero, weight, {}, y);
+    std::vector<std::int64_t> result;
+    for (std::size_t row = 0; row < rows; ++row)
+      for (std::size_t col = 0; col < cols; ++col) {
+        const float* of_row = y.span<const float>().data() + row * (cols + 1);
+        result.push_back(std::llrint(of_row[col]) + (128 - b_zero) * std::llrint(of_row[cols]));
+      }
+    return result;
+  }
+  std::int32_t zero_named(const std::string& name) { return zeros_of(load(name)).scalar<std::int32_t>(); }
+  static std::size_t batches_of(const OnnxTensor& x) { return x.shape.size() == 3 ? x.shape.front() : 1; }
+};
+
+class MatMulInteger : public IntegerProducts {};
+INSTANTIATE_TEST_SUITE_P(Cases, MatMulInteger, testing::Values("test_matmulinteger"));
+TEST_P(MatMulInteger, GivesItsSums) {
+  const OnnxTensor y = load("output_0");
+  std::vector<std::int32_t> expected(y.size());
+  ASSERT_EQ(y.raw.size(), y.size() * sizeof(std::int32_t));
+  std::memcpy(expected.data(), y.raw.data(), y.raw.size());
+  const std::vector<std::int64_t> ours =
+      sums(load("input_0"), 0, load("input_1"), zero_named("input_2"), zero_named("input_3"));
+  EXPECT_EQ(std::vector<std::int32_t>(ours.begin(), ours.end()), expected);
+}
+
+class QLinearMatMul : public IntegerProducts {};
+INSTANTIATE_TEST_SUITE_P(Cases, QLinearMatMul, testing::Values("test_qlinearmatmul_2D", "test_qlinearmatmul_3D"));
+TEST_P(QLinearMatMul, GivesItsValues) {
+  const OnnxTensor a = load("input_0"), b = load("input_3"), scale = load("input_6"), zero = load("input_7");
+  const auto scale_named = [&](const std::string& name) { return tensor(load(name), DType::float32).scalar<float>(); };
+  const float product_scale = scale_named("input_1") * scale_named("input_4");
+  std::string values;
+  for (std::size_t batch = 0; batch < batches_of(a); ++batch) {
+    const std::vector<std::int64_t> integers = sums(a, batch, b, zero_named("input_2"), zero_named("input_5"));
+    const Tensor real = Tensor::empty(device, "real", Category::activations, {integers.size()}, DType::float32);
+    for (std::size_t i = 0; i < integers.size(); ++i)
+      real.span<float>()[i] = static_cast<float>(integers[i]) * product_scale;
+    const Tensor q = Tensor::empty(device, "q", Category::activations, {integers.size()}, DType::uint8);
+    quantize(real, tensor(scale, DType::float32), zeros_of(zero), QuantizationGrid::per_tensor(integers.size()),
+             {0, 255}, q);
+    values += raw(q);
+  }
+  EXPECT_EQ(values, load("output_0").raw);
 }
 
 }  // namespace

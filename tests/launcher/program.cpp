@@ -215,6 +215,28 @@ TEST_F(Trained, CalibrationThatCannotBeLeavesNoFile) {
   EXPECT_EQ(files(), before);
 }
 
+// 257 tokens: every byte, by the letter that byte-level vocabularies write for it, and "aa".
+TEST_F(Trained, CalibrationWithTokensThatTheModelHasNotIsRefused) {
+  std::string vocabulary;
+  unsigned unprintable = 256;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const bool shown = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
+    vocabulary += str(R"("\u)", std::hex, std::setw(4), std::setfill('0'), shown ? byte : unprintable++,
+                      "\": ", std::dec, byte, ", ");
+  }
+  folder.write("vocab.json", "{" + vocabulary + R"("aa": 256})");
+  folder.write("merges.txt", "#version: 0.2\na a\n");
+  const Result made = run("tokenize --tokenizer vocab.json --output others.h5 text.txt");
+  ASSERT_EQ(made.exit, 0) << made.errors;
+  const std::size_t before = files();
+  const Result refused = run("calibrate runs/job --data others.h5 -o new.json");
+  EXPECT_EQ(refused.exit, 4);
+  EXPECT_THAT(refused.errors,
+              AllOf(HasSubstr("others.h5 was made with"), HasSubstr("do not fit the model's vocab_size of 256"),
+                    HasSubstr("tokenize the text anew")));
+  EXPECT_EQ(files(), before);
+}
+
 TEST_F(Trained, WhatCannotBePackedLeavesNoFile) {
   const std::size_t before = files();
   EXPECT_EQ(run("compress quantize runs/job --scheme int3 -o small.packed").exit, 2);
