@@ -22,21 +22,30 @@ std::size_t columns_of_group(const Parameter& parameter, const ops::Quantization
   return std::min(grid.group, cols);
 }
 
-// How many columns share a scale in the packed weight: `columns`, or a divisor that the products take.
-std::size_t packed_group(const Parameter& parameter, std::size_t columns, Scheme scheme) {
+// The most columns up to 128 that divide `columns` and that products take of this form; 0: none.
+std::size_t group_within(std::size_t columns, TensorForm form) {
+  const std::size_t granule = ops::PackedShape{.bits = bits_of(form)}.granule();
+  for (std::size_t group = most_in_group; group >= granule; group -= granule)
+    if (columns % group == 0) return group;
+  return 0;
+}
+
+// The form that holds these bits, and how many columns share a scale in it: `columns`, or a divisor.
+Plan packed_plan(const Parameter& parameter, std::size_t columns, unsigned bits, Scheme scheme) {
   const std::size_t cols = parameter.shape.cols();
+  const TensorForm form = bits <= 2 ? TensorForm::int2 : bits <= 4 ? TensorForm::int4 : TensorForm::int8;
   if (activations_of(scheme) == ops::ActivationForm::bytes) {
     ensure(Exit::usage, columns == cols, parameter.name, ": ", name_of(scheme),
            " has one scale a row, and this weight was trained with groups of ", columns,
            " columns: train with group_columns of at least a row's, or without activation_quantization");
-    return cols;
+    return {form, cols};
   }
-  constexpr std::size_t most = 128, granule = 8;
-  if (columns == cols) return most;
-  for (std::size_t group = most; group >= granule; group -= granule)
-    if (columns % group == 0) return group;
+  if (columns == cols) return {form, most_in_group};
+  for (const TensorForm each : {form, TensorForm::int4, TensorForm::int8})  // two bits divide fewer groups
+    if (const std::size_t group = group_within(columns, each); bits_of(each) >= bits && group != 0)
+      return {each, group};
   fail(Exit::usage, str(parameter.name, " was trained with groups of ", columns,
-                        " columns; packed ones are multiples of ", granule, ": set group_columns so"));
+                        " columns; packed ones are multiples of 8: set group_columns so"));
 }
 
 }  // namespace
@@ -64,9 +73,10 @@ Scheme scheme_after(const CompressConfig& config) {
     return config.inputs.calibration == InputQuantization::Calibration::fixed ? Scheme::int8_static
                                                                               : Scheme::int8_dynamic;
   }
-  const bool wide =
-      std::ranges::all_of(config.weights.by_modules, [](const WeightGroup& g) { return g.target_bits > 4; });
-  return wide ? Scheme::int8_weight : Scheme::int4_weight;
+  const auto all = [&](const auto& has) { return std::ranges::all_of(config.weights.by_modules, has); };
+  if (all([](const WeightGroup& group) { return group.target_bits <= 2; })) return Scheme::int2_weight;
+  return all([](const WeightGroup& group) { return group.target_bits > 4; }) ? Scheme::int8_weight
+                                                                             : Scheme::int4_weight;
 }
 
 PackedTensor convert_weight(const Parameter& parameter, std::span<const float> values, std::span<const float> steps,
@@ -101,8 +111,8 @@ PackedTensor convert_weight(const Parameter& parameter, std::span<const float> v
     for (float& each : scales.span<float>()) each = std::max(std::fabs(each), ops::least_step);
   }
 
-  PackedTensor packed{parameter.name, shape, bits <= 4 ? TensorForm::int4 : TensorForm::int8, 0, {}, {}};
-  packed.group = packed_group(parameter, columns_of_group(parameter, grid), scheme);
+  const Plan plan = packed_plan(parameter, columns_of_group(parameter, grid), bits, scheme);
+  PackedTensor packed{parameter.name, shape, plan.form, plan.group, {}, {}};
   const std::span<const float> by_group = scales.span<const float>();
   for (std::size_t row = 0; row < shape.rows(); ++row)
     for (std::size_t col = 0; col < shape.cols(); col += packed.group) {
@@ -111,8 +121,7 @@ PackedTensor convert_weight(const Parameter& parameter, std::span<const float> v
       const std::size_t in_row = element % grid.cols;
       packed.scales.push_back(by_group[element / grid.cols * grid.groups() + in_row / grid.group]);
     }
-  const auto half = static_cast<std::int32_t>(packed.form == TensorForm::int4 ? 8 : 128);
-  store_levels(packed, levels.span<const float>(), {-half, half - 1});
+  store_levels(packed, levels.span<const float>(), levels_of(packed.form));
   return packed;
 }
 

@@ -78,8 +78,25 @@ Shape shape_of(const Json& sizes, const std::string& where) {
 
 std::size_t PackedTensor::value_bytes() const {
   if (is_sparse(form)) return sparse_bytes(shape, stored);
-  if (form == TensorForm::int4) return shape.rows() * pieces_of(shape.cols(), 2);
+  if (is_integer(form)) return shape.rows() * pieces_of(shape.cols(), 8 / bits_of(form));
   return shape.size() * bits_of(form) / 8;
+}
+
+std::size_t PackedTensor::byte_of(std::size_t row, std::size_t col) const {
+  const std::size_t in_byte = 8 / bits_of(form);
+  return row * pieces_of(shape.cols(), in_byte) + col / in_byte;
+}
+
+std::int32_t PackedTensor::level(std::size_t row, std::size_t col) const {
+  const unsigned bits = bits_of(form), at = static_cast<unsigned>(col % (8 / bits)) * bits;
+  const std::uint32_t found = static_cast<std::uint32_t>(values[byte_of(row, col)]) >> at & (0xFFu >> (8 - bits));
+  const std::uint32_t half = 1u << (bits - 1);
+  return static_cast<std::int32_t>(found ^ half) - static_cast<std::int32_t>(half);  // two's complement
+}
+
+void PackedTensor::set_level(std::size_t row, std::size_t col, std::int32_t q) {
+  const unsigned bits = bits_of(form), at = static_cast<unsigned>(col % (8 / bits)) * bits;
+  values[byte_of(row, col)] |= static_cast<std::byte>((static_cast<std::uint32_t>(q) & (0xFFu >> (8 - bits))) << at);
 }
 
 PackedWriter::PackedWriter(const std::filesystem::path& path)

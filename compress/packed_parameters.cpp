@@ -20,13 +20,6 @@ Shape with_last(const Shape& shape, std::size_t last, bool added) {
   return Shape{std::span<const std::size_t>{sizes}};
 }
 
-// Two in a byte, the first in the lower half, each row beginning with a byte.
-std::int8_t int4_at(const PackedTensor& tensor, std::size_t row, std::size_t col) {
-  const auto byte = static_cast<unsigned>(tensor.values[row * pieces_of(tensor.shape.cols(), 2) + col / 2]);
-  const unsigned bits = byte >> (col % 2 * 4) & 0xFu;
-  return static_cast<std::int8_t>(bits < 8 ? static_cast<int>(bits) : static_cast<int>(bits) - 16);
-}
-
 template <class T> float number_at(const PackedTensor& tensor, std::size_t i) {
   T value;
   std::memcpy(&value, tensor.values.data() + i * sizeof(T), sizeof(T));
@@ -83,16 +76,17 @@ Tensor PackedParameters::numbers_of(const PackedTensor& tensor) const {
 ops::PackedWeight PackedParameters::integers_of(const PackedTensor& tensor) const {
   const std::size_t out = tensor.shape.rows(), in = tensor.shape.cols();
   const bool bytes = activations_of(file_.description().scheme) == ops::ActivationForm::bytes;
-  ensure(Exit::checkpoint, bytes ? tensor.group >= in && in <= 65536 : tensor.group % 8 == 0 && tensor.group <= 128,
+  const ops::PackedShape shape{out, in, tensor.group, bits_of(tensor.form)};
+  ensure(Exit::checkpoint,
+         bytes ? tensor.group >= in && in <= 65536 : tensor.group % shape.granule() == 0 && tensor.group <= 128,
          file_.path().string(), ": ", tensor.name, ": groups of ", tensor.group, " of ", in, " columns do not suit ",
          name_of(file_.description().scheme));
-  const ops::PackedShape shape{out, in, tensor.group, bits_of(tensor.form)};
   const Tensor q = Tensor::empty(device_, tensor.name, Category::workspace, tensor.shape, DType::int8);
   const std::span<std::int8_t> values = q.span<std::int8_t>();
   if (shape.bits == 8)
     std::memcpy(values.data(), tensor.values.data(), values.size());
   else
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = int4_at(tensor, i / in, i % in);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int8_t>(tensor.level(i / in, i % in));
   const Tensor scales = Tensor::empty(device_, tensor.name, Category::workspace, {out, shape.groups()}, DType::float32);
   std::copy(tensor.scales.begin(), tensor.scales.end(), scales.span<float>().begin());
   const ops::PackedWeight weight{

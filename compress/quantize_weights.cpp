@@ -28,13 +28,21 @@ double squared_error(std::span<const float> values, float scale, ops::Levels lev
   return sum;
 }
 
-// Between 7, which reaches no further than the largest magnitude, and 9, which clamps it, in eighths.
-float best_int4_scale(std::span<const float> values, float largest, ops::Levels levels) {
+// Scales of few bits that are tried: the largest magnitude times 8 / most, 8 / (most - 1) ... 8 / least.
+struct Tried {
+  int least, most;
+};
+// Four bits: between 7 levels, which reach no further than the largest magnitude, and 9, which clamp it. Two bits have
+// so few that the best clamp far more.
+Tried tried_of(TensorForm form) { return form == TensorForm::int4 ? Tried{56, 72} : Tried{8, 40}; }
+
+float best_scale(TensorForm form, std::span<const float> values, float largest) {
+  const Tried tried = tried_of(form);
   float best = 0;
   double least = std::numeric_limits<double>::infinity();
-  for (int eighths = 56; eighths <= 72; ++eighths) {
+  for (int eighths = tried.least; eighths <= tried.most; ++eighths) {
     const float scale = std::max(largest * 8 / static_cast<float>(eighths), least_scale);
-    const double error = squared_error(values, scale, levels);
+    const double error = squared_error(values, scale, levels_of(form));
     if (error < least) {
       least = error;
       best = scale;
@@ -54,8 +62,7 @@ template <class T> void store_half(PackedTensor& tensor, std::span<const float> 
 }
 
 void store_rounded(PackedTensor& tensor, std::span<const float> values) {
-  const bool int4 = tensor.form == TensorForm::int4;
-  const ops::Levels levels = int4 ? ops::Levels{-8, 7} : ops::Levels{-127, 127};
+  const bool int8 = tensor.form == TensorForm::int8;
   const std::size_t cols = tensor.shape.cols();
   const std::vector<Range> ranges = min_max(values, tensor.grid(), tensor.name);
   for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row) {
@@ -63,11 +70,11 @@ void store_rounded(PackedTensor& tensor, std::span<const float> values) {
       const std::span<const float> group = values.subspan(row * cols + first, std::min(tensor.group, cols - first));
       const float largest = std::max(-ranges[parameter].low, ranges[parameter].high);
       float scale = 1;
-      if (largest > 0) scale = int4 ? best_int4_scale(group, largest, levels) : std::max(largest / 127, least_scale);
+      if (largest > 0) scale = int8 ? std::max(largest / 127, least_scale) : best_scale(tensor.form, group, largest);
       tensor.scales.push_back(scale);
     }
   }
-  store_levels(tensor, values, levels);
+  store_levels(tensor, values, int8 ? ops::Levels{-127, 127} : levels_of(tensor.form));
 }
 
 }  // namespace
@@ -80,13 +87,8 @@ void store_levels(PackedTensor& tensor, std::span<const float> values, ops::Leve
       const float scale = tensor.scales.at(parameter);
       ensure(Exit::numerics, scale >= least_scale && scale <= most_scale, tensor.name, "[", row, ", ", first,
              "...] has the scale ", scale, ", expected one from 2^-100 to 2^100: the model did not train");
-      for (std::size_t col = first; col < std::min(first + tensor.group, cols); ++col) {
-        const auto bits = static_cast<std::uint8_t>(level_of(values[row * cols + col], scale, levels));
-        if (tensor.form == TensorForm::int4)
-          tensor.values[row * pieces_of(cols, 2) + col / 2] |= static_cast<std::byte>((bits & 0xFu) << (col % 2 * 4));
-        else
-          tensor.values[row * cols + col] = static_cast<std::byte>(bits);
-      }
+      for (std::size_t col = first; col < std::min(first + tensor.group, cols); ++col)
+        tensor.set_level(row, col, level_of(values[row * cols + col], scale, levels));
     }
   }
 }

@@ -12,9 +12,9 @@
 
 namespace tranche::compress {
 
-// One tensor. int8: scale = largest magnitude / 127. int4: of some scales about largest magnitude / 8 the one with the
-// least squared error. A group of zeros has scale 1.
-// Throws Exit::numerics for a value that is not finite, that float16 cannot hold, or whose scale is beyond 2^100.
+// One tensor. int8: scale = largest magnitude / 127. int4, int2: of some scales up to the largest magnitude the one
+// with the least squared error. A group of zeros has scale 1. Throws Exit::numerics for a value that is not finite,
+// that float16 cannot hold, or whose scale is beyond 2^100.
 PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
                              const Plan& plan);
 

@@ -96,14 +96,9 @@ void cells(std::ostream& page, const char* kind, const std::vector<std::string>&
 }
 
 std::uint64_t zero_levels(const PackedTensor& tensor) {
-  if (tensor.form == TensorForm::int8)
-    return static_cast<std::uint64_t>(std::ranges::count(tensor.values, std::byte{0}));
   std::uint64_t zeros = 0;
-  const std::size_t cols = tensor.shape.cols(), bytes = pieces_of(cols, 2);
-  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
-    const std::size_t col = i % cols;
-    zeros += (tensor.values[i / cols * bytes + col / 2] >> col % 2 * 4 & std::byte{15}) == std::byte{0} ? 1u : 0u;
-  }
+  for (std::size_t row = 0; row < tensor.shape.rows(); ++row)
+    for (std::size_t col = 0; col < tensor.shape.cols(); ++col) zeros += tensor.level(row, col) == 0 ? 1u : 0u;
   return zeros;
 }
 

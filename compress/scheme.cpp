@@ -7,10 +7,10 @@
 namespace tranche::compress {
 namespace {
 
-constexpr std::array<std::string_view, 7> scheme_names{"int8-dynamic", "int8-static", "int8-weight", "int4-weight",
-                                                       "float16",      "bfloat16",    "sparse"};
-constexpr std::array<std::string_view, 7> form_names{"float32", "float16", "bfloat16", "int8", "int4", "bitmap", "2:4"};
-constexpr std::size_t most_in_group = 128;
+constexpr std::array<std::string_view, 8> scheme_names{"int8-dynamic", "int8-static", "int8-weight", "int4-weight",
+                                                       "int2-weight",  "float16",     "bfloat16",    "sparse"};
+constexpr std::array<std::string_view, 8> form_names{"float32", "float16", "bfloat16", "int8",
+                                                     "int4",    "int2",    "bitmap",   "2:4"};
 
 }  // namespace
 
@@ -39,6 +39,7 @@ Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table) {
     case Scheme::int8_static: return {TensorForm::int8, shape.cols()};
     case Scheme::int8_weight: return {TensorForm::int8, group};
     case Scheme::int4_weight: return table ? Plan{TensorForm::int8, most_in_group} : Plan{TensorForm::int4, group};
+    case Scheme::int2_weight: return table ? Plan{TensorForm::int8, most_in_group} : Plan{TensorForm::int2, group};
     case Scheme::float16: return {TensorForm::float16, 0};
     case Scheme::bfloat16:
     case Scheme::sparse: break;

@@ -15,6 +15,7 @@ enum class Scheme : std::uint8_t {
   int8_static,   // the same, activations over ranges that were calibrated
   int8_weight,   // weights of 8 bits in groups; activations to 16 bits, for exact integer sums
   int4_weight,   // weights of linears of 4 bits in groups, tables as int8_weight
+  int2_weight,   // weights of linears of 2 bits in groups, tables as int8_weight
   float16,       // stored in half the bytes, computed with as float32
   bfloat16,
   sparse,  // of pruned models: float32 without most of the zeros; computed with as float32
@@ -23,15 +24,30 @@ std::string_view name_of(Scheme scheme);       // "int8-dynamic"
 Scheme scheme_named(const std::string& name);  // Exit::usage for another
 
 // One tensor's form; of the last two compress/sparse_tensor.h tells.
-enum class TensorForm : std::uint8_t { float32, float16, bfloat16, int8, int4, bitmap, two_of_four };
+enum class TensorForm : std::uint8_t { float32, float16, bfloat16, int8, int4, int2, bitmap, two_of_four };
 std::string_view name_of(TensorForm form);
 TensorForm form_named(std::string_view name, const std::string& where);  // Exit::checkpoint for another
 constexpr bool is_sparse(TensorForm form) { return form == TensorForm::bitmap || form == TensorForm::two_of_four; }
-constexpr bool is_integer(TensorForm form) { return form == TensorForm::int8 || form == TensorForm::int4; }
+constexpr bool is_integer(TensorForm form) {
+  return form == TensorForm::int8 || form == TensorForm::int4 || form == TensorForm::int2;
+}
 // Of an element; not of sparse forms.
 constexpr unsigned bits_of(TensorForm form) {
-  return form == TensorForm::float32 ? 32 : form == TensorForm::int8 ? 8 : form == TensorForm::int4 ? 4 : 16;
+  switch (form) {
+    case TensorForm::float32: return 32;
+    case TensorForm::int8: return 8;
+    case TensorForm::int4: return 4;
+    case TensorForm::int2: return 2;
+    default: return 16;
+  }
 }
+// Of integers: all that their bits can say.
+constexpr ops::Levels levels_of(TensorForm form) {
+  const std::int32_t half = 1 << (bits_of(form) - 1);
+  return {-half, half - 1};
+}
+
+inline constexpr std::size_t most_in_group = 128;  // of columns, where activations are words
 
 struct Plan {
   TensorForm form = TensorForm::float32;

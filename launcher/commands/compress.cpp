@@ -89,12 +89,12 @@ void add_compress(CLI::App& app, Chosen& chosen) {
   add_ends(*command, *options);
   command
       ->add_option("--scheme", options->scheme,
-                   "int8-dynamic, int8-static, int8-weight, int4-weight, float16 or bfloat16")
+                   "int8-dynamic, int8-static, int8-weight, int4-weight, int2-weight, float16 or bfloat16")
       ->required()
       ->type_name("NAME");
   command
       ->add_option("--group", options->group,
-                   "columns that share a scale, of int8-weight and int4-weight: 32, 64, 96 or 128")
+                   "columns that share a scale, of int8-weight, int4-weight and int2-weight: 32, 64, 96 or 128")
       ->capture_default_str();
   command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return run(quantize_checkpoint, *options); }; });

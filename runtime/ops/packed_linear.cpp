@@ -7,7 +7,7 @@ namespace {
 
 PackedElements packed_elements_of(std::string_view op, const PackedWeight& weight) {
   const PackedShape& shape = weight.shape;
-  check(shape.group > 0 && (shape.bits == 8 || shape.bits == 4), op, ": a weight of ", shape.bits,
+  check(shape.group > 0 && (shape.bits == 8 || shape.bits == 4 || shape.bits == 2), op, ": a weight of ", shape.bits,
         " bits in groups of ", shape.group);
   check_dtype(op, "values", weight.values, DType::uint8);
   check_size(op, "values", weight.values, shape.bytes());
@@ -62,8 +62,8 @@ void check_packed_shape(std::string_view what, const PackedShape& shape, Activat
     check(shape.groups() == 1 && shape.in <= 65536, what, ": ", shape.in, " columns in groups of ", shape.group,
           ", expected one group of at most 65536");
   else
-    check(shape.group % 8 == 0 && shape.group <= 128, what, ": groups of ", shape.group,
-          ", expected a multiple of 8 up to 128");
+    check(shape.group % shape.granule() == 0 && shape.group <= 128, what, ": groups of ", shape.group,
+          ", expected a multiple of ", shape.granule(), " up to 128");
 }
 
 void pack_weight(const Tensor& q, const Tensor& scales, const PackedWeight& weight) {

@@ -1,5 +1,5 @@
-// Products with weights of eight or four bits. The sums are integers, exact on every instruction path; what is float is
-// one element's own arithmetic in a fixed order: the same bits on every path and number of threads.
+// Products with weights of eight, four or two bits. The sums are integers, exact on every instruction path; what is
+// float is one element's own arithmetic in a fixed order: the same bits on every path and number of threads.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,20 @@
 
 namespace tranche::ops {
 
-// weight[row, col] = scale[row, col / group] * q[row, col], q in -127 .. 127 or -8 .. 7.
+// weight[row, col] = scale[row, col / group] * q[row, col], q in -127 .. 127, -8 .. 7 or -2 .. 1.
 //
 // Packed for the kernels: blocks of 16 rows; within a block, for every four columns, the four values of each row side
-// by side. Of four bits, a byte holds a value and, in its upper half, the one four columns further on. Rows and columns
-// beyond the matrix are 0.
+// by side. Of fewer bits than eight, a byte holds a value in its lowest bits and, above it, those four, eight and
+// twelve columns further on. Rows and columns beyond the matrix are 0.
 struct PackedShape {
   std::size_t out = 0, in = 0, group = 0;
-  unsigned bits = 8;  // or 4
+  unsigned bits = 8;  // or 4, 2
 
   static constexpr std::size_t block = 16;
   TRANCHE_HOST_DEVICE std::size_t blocks() const { return pieces_of(out, block); }
-  TRANCHE_HOST_DEVICE std::size_t padded_in() const { return padded(in, 8); }
+  // Columns of groups are a multiple of this.
+  TRANCHE_HOST_DEVICE std::size_t granule() const { return bits == 2 ? 16 : 8; }
+  TRANCHE_HOST_DEVICE std::size_t padded_in() const { return padded(in, granule()); }
   TRANCHE_HOST_DEVICE std::size_t groups() const { return pieces_of(in, group); }
   std::size_t bytes() const { return blocks() * block * padded_in() * bits / 8; }
   std::size_t scales() const { return blocks() * groups() * block; }
@@ -29,7 +31,7 @@ struct PackedWeight {
   PackedShape shape;
   Tensor values;  // (bytes) uint8
   Tensor scales;  // (blocks, groups, 16) float32
-  Tensor sums;    // as scales, int32: the sum of a group's values; of four bits, sixteen times it
+  Tensor sums;    // as scales, int32: the sum of a group's values, times 2^(8 - bits)
 };
 
 // What of x the product sees. Both are exact from there on.
@@ -39,7 +41,7 @@ enum class ActivationForm : std::uint8_t {
 };
 
 // The form that a weight may be multiplied in. bytes: one group a row, at most 65,536 columns, so that a sum is an
-// int32. words: groups of at most 128 columns, a multiple of 8.
+// int32. words: groups of at most 128 columns, a multiple of the granule.
 // Throws Exit::internal, naming `what`, for another shape.
 void check_packed_shape(std::string_view what, const PackedShape& shape, ActivationForm form);
 

@@ -66,8 +66,8 @@ int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t r
   std::vector<std::unique_ptr<compress::PackedParameters>> packed;
   std::vector<std::unique_ptr<Seams>> packed_seams;
   const std::filesystem::path path = std::filesystem::temp_directory_path() / "tranche-bench.packed";
-  for (const compress::Scheme scheme :
-       {compress::Scheme::int8_dynamic, compress::Scheme::int8_weight, compress::Scheme::int4_weight}) {
+  for (const compress::Scheme scheme : {compress::Scheme::int8_dynamic, compress::Scheme::int8_weight,
+                                        compress::Scheme::int4_weight, compress::Scheme::int2_weight}) {
     compress::quantize_model(path, {scheme, Json::object(), "byte", ""}, 64, forms.front().model->units(),
                              [&](const Unit& unit) {
                                return compress::UnitValues{unit.values().span<float>(), {}};

@@ -26,5 +26,6 @@ for method in min-max percentile least-squares kl; do
 done
 row int8-weight --scheme int8-weight
 for group in 32 64 128; do row "int4-weight, groups of $group" --scheme int4-weight --group $group; done
+for group in 32 64 128; do row "int2-weight, groups of $group" --scheme int2-weight --group $group; done
 row float16 --scheme float16
 row bfloat16 --scheme bfloat16

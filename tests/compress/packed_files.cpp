@@ -82,7 +82,7 @@ class Packed : public ::testing::Test {
 class PackedScheme : public Packed, public ::testing::WithParamInterface<Scheme> {};
 INSTANTIATE_TEST_SUITE_P(Schemes, PackedScheme,
                          ::testing::Values(Scheme::int8_dynamic, Scheme::int8_weight, Scheme::int4_weight,
-                                           Scheme::float16, Scheme::bfloat16));
+                                           Scheme::int2_weight, Scheme::float16, Scheme::bfloat16));
 
 TEST_P(PackedScheme, IsReadAsItWasWritten) {
   const std::unique_ptr<Model> model = small_model();
@@ -202,18 +202,36 @@ TEST(QuantizeWeight, IsWithinHalfAStepAndKeepsZeros) {
   }
 }
 
-TEST(QuantizeWeight, Int4SearchesItsScale) {
+TEST(QuantizeWeight, FewBitsSearchTheirScale) {
   std::vector<float> values(64);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<float>(i * i));
-  const PackedTensor tensor = quantize_weight("w", {1, 64}, values, {TensorForm::int4, 64});
-  const auto error_with = [&](float scale) {
-    double sum = 0;
-    for (const float x : values)
-      sum += std::pow(double{x} - double{scale * std::clamp(std::nearbyint(x / scale), -8.0f, 7.0f)}, 2);
-    return sum;
-  };
-  EXPECT_LE(error_with(tensor.scales[0]), error_with(1.0f / 7));
-  EXPECT_LE(error_with(tensor.scales[0]), error_with(1.0f / 8));
+  for (const auto& [form, half] : {std::pair{TensorForm::int4, 8.0f}, {TensorForm::int2, 2.0f}}) {
+    const PackedTensor tensor = quantize_weight("w", {1, 64}, values, {form, 64});
+    const auto error_with = [&](float scale) {
+      double sum = 0;
+      for (const float x : values)
+        sum += std::pow(double{x} - double{scale * std::clamp(std::nearbyint(x / scale), -half, half - 1)}, 2);
+      return sum;
+    };
+    EXPECT_LE(error_with(tensor.scales[0]), error_with(1 / (half - 1)));
+    EXPECT_LE(error_with(tensor.scales[0]), error_with(1 / half));
+    double error = 0;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      error += std::pow(double{values[i]} - double{tensor.scales[0]} * tensor.level(0, i), 2);
+    EXPECT_NEAR(error, error_with(tensor.scales[0]), 1e-6);
+  }
+}
+
+TEST(PackedTensors, OfAnyBitsGiveBackTheirLevels) {
+  for (const TensorForm form : {TensorForm::int8, TensorForm::int4, TensorForm::int2}) {
+    PackedTensor tensor{"w", {5, 13}, form, 13, {}, {}};
+    tensor.values.resize(tensor.value_bytes());
+    EXPECT_EQ(tensor.values.size(), 5 * ((13 * bits_of(form) + 7) / 8));
+    const auto [low, high] = levels_of(form);
+    const auto level_at = [&](std::size_t i) { return low + static_cast<std::int32_t>(i * 7) % (high - low + 1); };
+    for (std::size_t i = 0; i < 65; ++i) tensor.set_level(i / 13, i % 13, level_at(i));
+    for (std::size_t i = 0; i < 65; ++i) EXPECT_EQ(tensor.level(i / 13, i % 13), level_at(i)) << name_of(form);
+  }
 }
 
 }  // namespace

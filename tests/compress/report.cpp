@@ -48,8 +48,8 @@ TEST(Report, CountsZerosInEveryForm) {
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % 4 == 0 ? 0.0f : i % 4 == 1 ? -1.0f : 1.0f;
   values[3] = -0.0f;  // a zero as well, which sparse forms store
   const std::uint64_t zeros = values.size() / 4 + 1;
-  for (const TensorForm form :
-       {TensorForm::float32, TensorForm::float16, TensorForm::bfloat16, TensorForm::int8, TensorForm::int4})
+  for (const TensorForm form : {TensorForm::float32, TensorForm::float16, TensorForm::bfloat16, TensorForm::int8,
+                                TensorForm::int4, TensorForm::int2})
     EXPECT_EQ(zeros_of(quantize_weight("w", {8, 32}, values, {form, 32})), zeros) << name_of(form);
   EXPECT_EQ(zeros_of(quantize_weight("w", {32, 8}, values, {TensorForm::int4, 32})), zeros);
   EXPECT_EQ(zeros_of(pack_sparse("w", {8, 32}, values)), zeros);

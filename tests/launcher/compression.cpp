@@ -53,7 +53,8 @@ TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
        {Case{"4", groups + learned, nullptr, "int4-weight"}, Case{"8", rows + learned, "", "int8-dynamic"},
         Case{"8", rows, nullptr, "int8-weight"}, Case{"8", "", nullptr, "int8-weight"},
         Case{"4", groups, nullptr, "int4-weight"}, Case{"3", rows, nullptr, "int4-weight"},
-        Case{"2", groups, nullptr, "int4-weight"}, Case{"1", rows, nullptr, "int4-weight"},
+        Case{"2", groups, nullptr, "int2-weight"}, Case{"1", rows, nullptr, "int2-weight"},
+        Case{"2", R"(, "group_columns": 8)", nullptr, "int2-weight"}, Case{"2", rows, "", "int8-dynamic"},
         Case{"8", rows, "", "int8-dynamic"}, Case{"4", rows, "", "int8-dynamic"},
         Case{"8", rows, R"(, "range_calibration": "static")", "int8-static"}}) {
     SCOPED_TRACE(each.scheme + " " + each.bits + each.weights);

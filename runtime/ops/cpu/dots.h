@@ -18,6 +18,7 @@ struct Dots {
 inline constexpr std::size_t most_dot_rows = 4;
 
 void dots_int8(const Dots& dots);  // rows <= most_dot_rows
-void dots_int4(const Dots& dots);  // the same, of weights times sixteen; an even number of quads
+void dots_int4(const Dots& dots);  // the same, of weights times 16; an even number of quads
+void dots_int2(const Dots& dots);  // of weights times 64; a multiple of four quads
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -41,8 +41,10 @@ void put_row(const PackedProduct& a, std::size_t block, std::size_t row, const f
 void multiply(const PackedShape& shape, const Dots& dots) {
   if (shape.bits == 8)
     dots_int8(dots);
-  else
+  else if (shape.bits == 4)
     dots_int4(dots);
+  else
+    dots_int2(dots);
 }
 
 void bytes_rows(const PackedProduct& a, std::size_t block, std::size_t first, std::size_t count) {

@@ -40,7 +40,8 @@ void split_rows(Device& device, const SplitRows& a) { over_rows(device, a.rows, 
 inline constexpr unsigned parts = 8;
 inline constexpr std::size_t piece_columns = 128;  // of bytes; of words a piece is a group
 
-// The sum of x[k] w[k, output] over columns begin .. end of the weight's block at `values`; begin is a multiple of 8.
+// The sum of x[k] w[k, output] over columns begin .. end of the weight's block at `values`; begin is a multiple of the
+// granule.
 __device__ inline std::int32_t dot(const PackedShape& shape, const std::uint8_t* x, const std::byte* values,
                                    std::size_t output, std::size_t begin, std::size_t end) {
   const std::size_t columns = functors::packed_columns(shape);
@@ -49,8 +50,8 @@ __device__ inline std::int32_t dot(const PackedShape& shape, const std::uint8_t*
     const std::byte* four = values + k / columns * 64 + output * 4;
     for (std::size_t i = 0; i < 4; ++i) {
       const auto byte = static_cast<std::uint8_t>(four[i]);
-      sum += x[k + i] * functors::packed_value(shape.bits, byte, false);
-      if (shape.bits == 4) sum += x[k + i + 4] * functors::packed_value(shape.bits, byte, true);
+      for (unsigned part = 0; part < functors::packed_parts(shape.bits); ++part)
+        sum += x[k + i + 4 * part] * functors::packed_value(shape.bits, byte, part);
     }
   }
   return sum;

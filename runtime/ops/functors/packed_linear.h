@@ -1,5 +1,6 @@
 // Where the values of a packed weight lie (runtime/ops/packed_linear.h), and the rows that it is multiplied with. Of
-// four bits, kernels see a value times sixteen: shifting it into place would cost more.
+// fewer bits than eight, kernels see a value times 2^(8 - bits), in the upper bits of a byte: shifting it into place
+// would cost more.
 #pragma once
 
 #include "runtime/ops/functors/levels.h"
@@ -15,17 +16,20 @@ TRANCHE_FUNCTOR std::size_t packed_block_bytes(const PackedShape& shape) {
   return shape.padded_in() * PackedShape::block * shape.bits / 8;
 }
 
+// Values in a byte, each of another four columns.
+TRANCHE_FUNCTOR unsigned packed_parts(unsigned bits) { return 8 / bits; }
+
 // As the kernels see it.
-TRANCHE_FUNCTOR std::int32_t packed_value(unsigned bits, std::uint8_t byte, bool upper) {
-  if (bits == 8) return static_cast<std::int8_t>(byte);
-  return static_cast<std::int8_t>(static_cast<std::uint8_t>(upper ? byte & 0xF0u : byte << 4));
+TRANCHE_FUNCTOR std::int32_t packed_value(unsigned bits, std::uint8_t byte, unsigned part) {
+  const unsigned raised = std::uint32_t{byte} << (8 - bits * (part + 1));
+  return static_cast<std::int8_t>(static_cast<std::uint8_t>(raised & (0xFFu << (8 - bits))));
 }
 TRANCHE_FUNCTOR std::int32_t packed_value_at(const PackedShape& shape, const std::byte* values, std::size_t row,
                                              std::size_t column) {
   const std::size_t columns = packed_columns(shape), within = column % columns;
   const std::size_t at = row / PackedShape::block * packed_block_bytes(shape) + column / columns * 64 +
                          row % PackedShape::block * 4 + within % 4;
-  return packed_value(shape.bits, static_cast<std::uint8_t>(values[at]), within >= 4);
+  return packed_value(shape.bits, static_cast<std::uint8_t>(values[at]), static_cast<unsigned>(within / 4));
 }
 
 // The byte at `at` of the packed values.  q: (out, in)
@@ -34,10 +38,13 @@ TRANCHE_FUNCTOR std::byte packed_byte(const PackedShape& shape, const std::int8_
   const std::size_t row = at / packed_block_bytes(shape) * PackedShape::block + in_block % 64 / 4;
   const std::size_t column = in_block / 64 * packed_columns(shape) + in_block % 4;
   if (row >= shape.out) return std::byte{0};
-  const auto value = [&](std::size_t c)
-                         TRANCHE_ALWAYS_INLINE { return c < shape.in ? std::uint32_t(q[row * shape.in + c]) : 0u; };
-  if (shape.bits == 8) return static_cast<std::byte>(value(column) & 0xFFu);
-  return static_cast<std::byte>((value(column) & 0xFu) | (value(column + 4) & 0xFu) << 4);
+  std::uint32_t byte = 0;
+  for (unsigned part = 0; part < packed_parts(shape.bits); ++part) {
+    const std::size_t c = column + 4 * part;
+    const std::uint32_t value = c < shape.in ? std::uint32_t(q[row * shape.in + c]) : 0u;
+    byte |= (value & (0xFFu >> (8 - shape.bits))) << shape.bits * part;
+  }
+  return static_cast<std::byte>(byte);
 }
 
 // The scale and the sum at `at` of a packed weight's; its group's number is that of a (blocks, groups, 16) matrix.
@@ -53,7 +60,8 @@ TRANCHE_FUNCTOR PackedGroup packed_group(const PackedShape& shape, const std::in
   const std::size_t begin = group * shape.group, end = begin + shape.group;
   std::int32_t sum = 0;
   for (std::size_t k = begin; k < end && k < shape.in; ++k) sum += q[row * shape.in + k];
-  return {scales[row * groups + group] * (shape.bits == 8 ? 1.0f : 0.0625f), shape.bits == 8 ? sum : sum * 16};
+  const std::int32_t raised = 1 << (8 - shape.bits);
+  return {scales[row * groups + group] / static_cast<float>(raised), sum * raised};
 }
 
 // To the levels -32767 .. 32767 about 0, moved to 1 .. 65535 and cut in two bytes: two rows of `stride`.

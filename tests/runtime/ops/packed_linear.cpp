@@ -15,7 +15,8 @@ struct Sample {
     q = blank(device, {shape.out, shape.in}, DType::int8);
     scales = blank(device, {shape.out, shape.groups()}, DType::float32);
     const RandomKey key = RandomKey{1, Purpose::sampling}(stream);
-    const float least = shape.bits == 8 ? -127 : -8, levels = shape.bits == 8 ? 255 : 16;
+    const float half = static_cast<float>(1u << (shape.bits - 1));
+    const float least = shape.bits == 8 ? -127 : -half, levels = half - least;
     for (std::size_t i = 0; i < q.size(); ++i) write(q, i, least + std::floor(uniform(key.number(i)) * levels));
     for (std::size_t i = 0; i < scales.size(); ++i) write(scales, i, 0.001f + 0.02f * uniform(key.number(i + 7777)));
     packed = {shape, blank(device, {shape.bytes()}, DType::uint8), blank(device, {shape.scales()}, DType::float32),
@@ -76,13 +77,14 @@ struct Case {
 };
 class PackedLinear : public testing::TestWithParam<Case> {};
 constexpr auto bytes = ActivationForm::bytes, words = ActivationForm::words;
-INSTANTIATE_TEST_SUITE_P(Shapes, PackedLinear,
-                         testing::Values(Case{1, 1, 1, 1, 8, bytes}, Case{1, 64, 16, 64, 8, bytes},
-                                         Case{7, 75, 33, 75, 8, bytes}, Case{1, 4096, 130, 4096, 8, bytes},
-                                         Case{5, 513, 257, 513, 4, bytes}, Case{1, 8, 1, 8, 8, words},
-                                         Case{3, 100, 47, 32, 8, words}, Case{1, 1000, 100, 128, 8, words},
-                                         Case{2, 3, 5, 32, 4, words}, Case{1, 1024, 96, 32, 4, words},
-                                         Case{4, 201, 31, 64, 4, words}, Case{9, 640, 80, 128, 4, words}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, PackedLinear,
+    testing::Values(Case{1, 1, 1, 1, 8, bytes}, Case{1, 64, 16, 64, 8, bytes}, Case{7, 75, 33, 75, 8, bytes},
+                    Case{1, 4096, 130, 4096, 8, bytes}, Case{5, 513, 257, 513, 4, bytes}, Case{1, 8, 1, 8, 8, words},
+                    Case{3, 100, 47, 32, 8, words}, Case{1, 1000, 100, 128, 8, words}, Case{2, 3, 5, 32, 4, words},
+                    Case{1, 1024, 96, 32, 4, words}, Case{4, 201, 31, 64, 4, words}, Case{9, 640, 80, 128, 4, words},
+                    Case{5, 513, 257, 513, 2, bytes}, Case{1, 3, 5, 16, 2, words}, Case{1, 1024, 96, 32, 2, words},
+                    Case{4, 201, 31, 48, 2, words}, Case{9, 640, 80, 128, 2, words}));
 
 TEST_P(PackedLinear, EqualsIntegerSumsBitForBit) {
   const auto [rows, in, out, group, bits, form] = GetParam();
@@ -124,9 +126,11 @@ TEST(PackedLinear, WithAKnownScaleClampsToItsLevels) {
 TEST(PackedLinear, OfTheLargestIntegersDoesNotOverflow) {
   TestDevice device;
   for (const Case& each :
-       {Case{1, 65536, 16, 65536, 8, bytes}, Case{1, 256, 16, 128, 8, words}, Case{1, 256, 16, 128, 4, words}}) {
+       {Case{1, 65536, 16, 65536, 8, bytes}, Case{1, 65536, 16, 65536, 2, bytes}, Case{1, 256, 16, 128, 8, words},
+        Case{1, 256, 16, 128, 4, words}, Case{1, 256, 16, 128, 2, words}}) {
     Sample w{device, {each.out, each.in, each.group, each.bits}};
-    for (std::size_t i = 0; i < w.q.size(); ++i) write(w.q, i, each.bits == 8 ? -127.0f : -8.0f);
+    for (std::size_t i = 0; i < w.q.size(); ++i)
+      write(w.q, i, each.bits == 8 ? -127.0f : each.bits == 4 ? -8.0f : -2.0f);
     pack_weight(w.q, w.scales, w.packed);
     for (const double sign : {1.0, -1.0}) {
       const Tensor x = tensor_of(device, {1, each.in}, DType::float32, Values(each.in, sign * 3));
@@ -172,11 +176,13 @@ TEST(PackedLinear, RefusesShapesWhoseSumsMayNotFit) {
   EXPECT_THROW(check_packed_shape("w", {16, 64, 32, 8}, bytes), Error);
   EXPECT_THROW(check_packed_shape("w", {16, 64, 136, 8}, words), Error);
   EXPECT_THROW(check_packed_shape("w", {16, 64, 30, 4}, words), Error);
+  EXPECT_THROW(check_packed_shape("w", {16, 64, 24, 2}, words), Error);
 }
 
 TEST(PackedRows, AreTheTablesRows) {
   TestDevice device;
-  for (const PackedShape& shape : {PackedShape{37, 75, 75, 8}, PackedShape{37, 75, 32, 4}}) {
+  for (const PackedShape& shape :
+       {PackedShape{37, 75, 75, 8}, PackedShape{37, 75, 32, 4}, PackedShape{37, 75, 16, 2}}) {
     const Sample w{device, shape};
     const Tensor numbers = tensor_of(device, {4}, DType::int32, {36, 0, 17, 36});
     const Tensor y = blank(device, {4, shape.in}, DType::float32);
@@ -197,8 +203,8 @@ TEST(PackedRows, AreTheTablesRows) {
 TEST(PackedLinear, GivesTheSameBitsEverywhere) {
   expect_same_bits_everywhere([](Device& on) {
     std::string all;
-    for (const Case& each :
-         {Case{6, 300, 200, 300, 8, bytes}, Case{1, 300, 200, 64, 8, words}, Case{3, 300, 200, 32, 4, words}}) {
+    for (const Case& each : {Case{6, 300, 200, 300, 8, bytes}, Case{1, 300, 200, 64, 8, words},
+                             Case{3, 300, 200, 32, 4, words}, Case{3, 300, 200, 32, 2, words}}) {
       const Sample w{on, {each.out, each.in, each.group, each.bits}};
       const Tensor x = random_tensor(on, {each.rows, each.in}, DType::float32, 5);
       const Tensor y = blank(on, {each.rows, each.out}, DType::float32);

@@ -15,22 +15,32 @@ struct Machine {
     __m256i part[4];  // 4 outputs each, int32, as two halves side by side
   };
 
+  static __m128i quarter(const std::byte* from, int i) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16 * i));
+  }
   static Sums zero() {
     const __m256i none = _mm256_setzero_si256();
     return {{none, none, none, none}};
   }
-  static Weights load(const std::byte* from) {
-    Weights weights;
-    for (int i = 0; i < 4; ++i)
-      weights.part[i] = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16 * i)));
-    return weights;
+  static void load(const std::byte* from, Weights (&weights)[1]) {
+    for (int i = 0; i < 4; ++i) weights[0].part[i] = _mm256_cvtepi8_epi16(quarter(from, i));
   }
-  static void load_halves(const std::byte* from, Weights& lower, Weights& upper) {
-    const __m128i high_half = _mm_set1_epi8(static_cast<char>(0xF0));
+  static void load(const std::byte* from, Weights (&weights)[2]) {
+    const __m128i upper_half = _mm_set1_epi8(static_cast<char>(0xF0));
     for (int i = 0; i < 4; ++i) {
-      const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16 * i));
-      lower.part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(_mm_slli_epi16(both, 4), high_half));
-      upper.part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(both, high_half));
+      const __m128i both = quarter(from, i);
+      weights[0].part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(_mm_slli_epi16(both, 4), upper_half));
+      weights[1].part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(both, upper_half));
+    }
+  }
+  static void load(const std::byte* from, Weights (&weights)[4]) {
+    const __m128i upper_bits = _mm_set1_epi8(static_cast<char>(0xC0));
+    for (int i = 0; i < 4; ++i) {
+      const __m128i all = quarter(from, i);
+      weights[0].part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(_mm_slli_epi16(all, 6), upper_bits));
+      weights[1].part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(_mm_slli_epi16(all, 4), upper_bits));
+      weights[2].part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(_mm_slli_epi16(all, 2), upper_bits));
+      weights[3].part[i] = _mm256_cvtepi8_epi16(_mm_and_si128(all, upper_bits));
     }
   }
   static void add(Sums& sums, const Weights& weights, const std::uint8_t* x) {
@@ -50,7 +60,8 @@ struct Machine {
 
 }  // namespace
 
-void dots_int8(const Dots& d) { int8_dots<Machine>(d); }
-void dots_int4(const Dots& d) { int4_dots<Machine>(d); }
+void dots_int8(const Dots& d) { dots_of<Machine, 1>(d); }
+void dots_int4(const Dots& d) { dots_of<Machine, 2>(d); }
+void dots_int2(const Dots& d) { dots_of<Machine, 4>(d); }
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -14,19 +14,29 @@ struct Machine {
     __m512i part[2];  // 8 outputs each, int32, as two halves side by side
   };
 
-  static Sums zero() { return {{_mm512_setzero_si512(), _mm512_setzero_si512()}}; }
-  static Weights load(const std::byte* from) {
-    Weights weights;
-    for (int i = 0; i < 2; ++i)
-      weights.part[i] = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i)));
-    return weights;
+  static __m256i half(const std::byte* from, int i) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
   }
-  static void load_halves(const std::byte* from, Weights& lower, Weights& upper) {
-    const __m256i high_half = _mm256_set1_epi8(static_cast<char>(0xF0));
+  static Sums zero() { return {{_mm512_setzero_si512(), _mm512_setzero_si512()}}; }
+  static void load(const std::byte* from, Weights (&weights)[1]) {
+    for (int i = 0; i < 2; ++i) weights[0].part[i] = _mm512_cvtepi8_epi16(half(from, i));
+  }
+  static void load(const std::byte* from, Weights (&weights)[2]) {
+    const __m256i upper_half = _mm256_set1_epi8(static_cast<char>(0xF0));
     for (int i = 0; i < 2; ++i) {
-      const __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
-      lower.part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(_mm256_slli_epi16(both, 4), high_half));
-      upper.part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(both, high_half));
+      const __m256i both = half(from, i);
+      weights[0].part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(_mm256_slli_epi16(both, 4), upper_half));
+      weights[1].part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(both, upper_half));
+    }
+  }
+  static void load(const std::byte* from, Weights (&weights)[4]) {
+    const __m256i upper_bits = _mm256_set1_epi8(static_cast<char>(0xC0));
+    for (int i = 0; i < 2; ++i) {
+      const __m256i all = half(from, i);
+      weights[0].part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(_mm256_slli_epi16(all, 6), upper_bits));
+      weights[1].part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(_mm256_slli_epi16(all, 4), upper_bits));
+      weights[2].part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(_mm256_slli_epi16(all, 2), upper_bits));
+      weights[3].part[i] = _mm512_cvtepi8_epi16(_mm256_and_si256(all, upper_bits));
     }
   }
   static void add(Sums& sums, const Weights& weights, const std::uint8_t* x) {
@@ -45,7 +55,8 @@ struct Machine {
 
 }  // namespace
 
-void dots_int8(const Dots& d) { int8_dots<Machine>(d); }
-void dots_int4(const Dots& d) { int4_dots<Machine>(d); }
+void dots_int8(const Dots& d) { dots_of<Machine, 1>(d); }
+void dots_int4(const Dots& d) { dots_of<Machine, 2>(d); }
+void dots_int2(const Dots& d) { dots_of<Machine, 4>(d); }
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -11,11 +11,18 @@ struct Machine {
   using Sums = __m512i;
 
   static Sums zero() { return _mm512_setzero_si512(); }
-  static Weights load(const std::byte* from) { return _mm512_loadu_si512(from); }
-  static void load_halves(const std::byte* from, Weights& lower, Weights& upper) {
-    const __m512i high_half = _mm512_set1_epi8(static_cast<char>(0xF0)), both = _mm512_loadu_si512(from);
-    lower = _mm512_and_si512(_mm512_slli_epi16(both, 4), high_half);
-    upper = _mm512_and_si512(both, high_half);
+  static void load(const std::byte* from, Weights (&weights)[1]) { weights[0] = _mm512_loadu_si512(from); }
+  static void load(const std::byte* from, Weights (&weights)[2]) {
+    const __m512i upper_half = _mm512_set1_epi8(static_cast<char>(0xF0)), both = _mm512_loadu_si512(from);
+    weights[0] = _mm512_and_si512(_mm512_slli_epi16(both, 4), upper_half);
+    weights[1] = _mm512_and_si512(both, upper_half);
+  }
+  static void load(const std::byte* from, Weights (&weights)[4]) {
+    const __m512i upper_bits = _mm512_set1_epi8(static_cast<char>(0xC0)), all = _mm512_loadu_si512(from);
+    weights[0] = _mm512_and_si512(_mm512_slli_epi16(all, 6), upper_bits);
+    weights[1] = _mm512_and_si512(_mm512_slli_epi16(all, 4), upper_bits);
+    weights[2] = _mm512_and_si512(_mm512_slli_epi16(all, 2), upper_bits);
+    weights[3] = _mm512_and_si512(all, upper_bits);
   }
   static void add(Sums& sums, const Weights& weights, const std::uint8_t* x) {
     int quad;
@@ -27,7 +34,8 @@ struct Machine {
 
 }  // namespace
 
-void dots_int8(const Dots& d) { int8_dots<Machine>(d); }
-void dots_int4(const Dots& d) { int4_dots<Machine>(d); }
+void dots_int8(const Dots& d) { dots_of<Machine, 1>(d); }
+void dots_int4(const Dots& d) { dots_of<Machine, 2>(d); }
+void dots_int2(const Dots& d) { dots_of<Machine, 4>(d); }
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -13,16 +13,13 @@ struct Machine {
   };
 
   static Sums zero() { return {}; }
-  static Weights load(const std::byte* from) {
-    Weights weights;
-    for (std::size_t i = 0; i < 64; ++i) weights.values[i] = static_cast<std::int8_t>(from[i]);
-    return weights;
-  }
-  static void load_halves(const std::byte* from, Weights& lower, Weights& upper) {
-    for (std::size_t i = 0; i < 64; ++i) {
-      lower.values[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(static_cast<unsigned>(from[i]) << 4));
-      upper.values[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(static_cast<unsigned>(from[i]) & 0xF0u));
-    }
+  template <std::size_t parts> static void load(const std::byte* from, Weights (&weights)[parts]) {
+    constexpr unsigned bits = 8 / parts;
+    for (unsigned part = 0; part < parts; ++part)
+      for (std::size_t i = 0; i < 64; ++i) {
+        const unsigned raised = static_cast<unsigned>(from[i]) << (8 - bits * (part + 1));
+        weights[part].values[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(raised & (0xFFu << (8 - bits))));
+      }
   }
   static void add(Sums& sums, const Weights& weights, const std::uint8_t* x) {
     for (std::size_t o = 0; o < 16; ++o)
@@ -33,7 +30,8 @@ struct Machine {
 
 }  // namespace
 
-void dots_int8(const Dots& d) { int8_dots<Machine>(d); }
-void dots_int4(const Dots& d) { int4_dots<Machine>(d); }
+void dots_int8(const Dots& d) { dots_of<Machine, 1>(d); }
+void dots_int4(const Dots& d) { dots_of<Machine, 2>(d); }
+void dots_int2(const Dots& d) { dots_of<Machine, 4>(d); }
 
 }  // namespace tranche::ops::TRANCHE_PATH
