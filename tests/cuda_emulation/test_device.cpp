@@ -20,32 +20,11 @@ cuda_emulation::Order wanted_order() {
   fail(Exit::usage, str("TRANCHE_THREAD_ORDER is '", wanted, "': expected forward, reverse or random"));
 }
 
-const Kernels& emulated_kernels() {
-  static const Kernels table = [] {
-    Kernels kernels{};
-    kernels.activation = cuda::activation_kernels();
-    kernels.attention = cuda::attention_kernels();
-    kernels.distillation = cuda::distillation_kernels();
-    kernels.elementwise = cuda::elementwise_kernels();
-    kernels.embedding = cuda::embedding_kernels();
-    kernels.fake_quantize = cuda::fake_quantize_kernels();
-    kernels.linear = cuda::linear_kernels();
-    kernels.loss = cuda::loss_kernels();
-    kernels.norm = cuda::norm_kernels();
-    kernels.optimizer = cuda::optimizer_kernels();
-    kernels.packed = cuda::packed_kernels();
-    kernels.quantize = cuda::quantize_kernels();
-    kernels.reduce = cuda::reduce_kernels();
-    return kernels;
-  }();
-  return table;
-}
-
 }  // namespace
 
 // What a GPU has in place of a number of threads: the order in which they run.
 std::unique_ptr<Device> make_test_device(std::size_t threads) {
-  use_cuda_kernels(emulated_kernels());
+  use_cuda_kernels(cuda::cuda_kernels());
   const std::size_t others = threads == 0 ? 0 : threads - 1, orders = std::size(cuda_emulation::all_orders);
   cuda_emulation::use_order(cuda_emulation::all_orders[(static_cast<std::size_t>(wanted_order()) + others) % orders]);
   return std::make_unique<cuda_emulation::EmulatedDevice>();

@@ -1,14 +1,13 @@
 #include "runtime/ops/kernels/pruning.h"
 
 #include "runtime/ops/cpu/tiles.h"
+#include "runtime/ops/functors/pruning.h"
 #include "runtime/ops/pruning.h"
 
 namespace tranche::ops::TRANCHE_PATH {
 namespace {
 
-TRANCHE_INLINE std::uint32_t key_of(float value, float pruned) {
-  return pruned != 0 ? 0u : 1u + (std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu);
-}
+using functors::key_of;
 
 void zero_where(Device& device, const ZeroWhere& a) {
   with_type(a.values.dtype, [&](auto type) {

@@ -18,7 +18,11 @@ LossKernels loss_kernels();
 NormKernels norm_kernels();
 OptimizerKernels optimizer_kernels();
 PackedKernels packed_kernels();
+PruningKernels pruning_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
+
+// All of them.
+const Kernels& cuda_kernels();
 
 }  // namespace tranche::ops::cuda

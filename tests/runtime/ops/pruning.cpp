@@ -72,7 +72,7 @@ TEST_F(PruningOps, CountsOfDigitsAreThoseOfTheKeys) {
 TEST_F(PruningOps, WhatIsBelowTheThresholdGoesAndTheFirstTies) {
   const State state = some_state(5000);
   const std::vector<std::size_t> order = order_of(state.values, state.pruned);
-  for (const std::size_t count : {1u, 700u, 2500u, 4999u, 5000u}) {
+  for (const std::size_t count : {1u, 700u, 1000u, 1500u, 2000u, 2500u, 4999u, 5000u}) {
     const std::size_t last = order[count - 1];
     const std::uint32_t threshold = key_of(state.values[last], state.pruned[last]);
     std::uint64_t below = 0;
