@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <source_location>
 #include <type_traits>
 
@@ -61,10 +62,13 @@ template <class... Parameters> struct Call {
         [](const void* it) __attribute__((no_sanitize("thread"))) { (*static_cast<const Body*>(it))(); }, &body);
   }
 };
+// Does `work` in the stream's order (streams.h); that of no stream, at once.
+void enqueue(cudaStream_t stream, const char* what, std::function<void()> work);
+
 template <class... Parameters, class... Arguments>
-void launch_kernel(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t,
+void launch_kernel(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t stream,
                    const Arguments&... arguments) {
-  Call<Parameters...>::run(name, kernel, grid, block, arguments...);
+  enqueue(stream, name, [=] { Call<Parameters...>::run(name, kernel, grid, block, arguments...); });
 }
 
 }  // namespace tranche::cuda_emulation

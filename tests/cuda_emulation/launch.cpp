@@ -10,10 +10,11 @@
 
 #include "runtime/base/error.h"
 #include "tests/cuda_emulation/memory.h"
+#include "tests/cuda_emulation/streams.h"
 
 namespace tranche::cuda_emulation {
 
-Running running;
+thread_local Running running;
 
 namespace {
 
@@ -232,6 +233,11 @@ void use_order(Order order, std::uint64_t seed) {
 }
 
 void stop(const std::string& what) {
+  if (running.copies) {
+    running.copies = false;
+    running.thread = 0;
+    throw Fault{str(what, "\n  in ", running.kernel)};
+  }
   block.fault = str(what, "\n  in ", here());
   leave();
   std::abort();  // never resumed
@@ -290,7 +296,7 @@ void launch(const char* kernel, dim3 grid, dim3 size, void (*body)(const void*),
   block.body = body;
   block.arguments = arguments;
   block.fault.clear();
-  ++running.launch;
+  running.launch = next_launch();
   std::vector<std::uint32_t> order(blocks);
   put_in_order(order);
   for (const std::uint32_t number : order) {

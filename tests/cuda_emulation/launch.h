@@ -2,7 +2,7 @@
 // test chooses. A barrier or a warp's collective is a meeting of fibres.
 //
 // The first mistake ends the launch before it does harm: Fault says what a kernel did, in which thread and on which
-// line. One launch at a time, from one host thread.
+// line. One launch at a time: streams.h sees to that.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +34,11 @@ struct Running {
   std::uint32_t barriers = 0;  // that the block has passed
   std::uint32_t warp_barriers = 0;
   std::uintptr_t stack_begin = 0, stack_end = 0;
+  bool copies = false;  // no kernel, but a copy between memories: its thread is 1
 };
-extern Running running;
+extern thread_local Running running;
 
-// Ends the launch from inside a thread of it.
+// Ends the launch from inside a thread of it, or a copy.
 [[noreturn]] void stop(const std::string& what);
 
 inline constexpr std::size_t most_shared_bytes = 48 * 1024;  // that a block has without asking for more

@@ -8,6 +8,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/round.h"
 #include "tests/cuda_emulation/launch.h"
+#include "tests/cuda_emulation/streams.h"
 
 namespace tranche::cuda_emulation {
 namespace {
@@ -77,6 +78,25 @@ void Memory::free(std::byte* data) {
   --live_;
 }
 
+void Memory::take(std::byte* data, std::size_t bytes, std::size_t whole) {
+  const auto at = static_cast<std::size_t>(data - base_);
+  for (std::size_t i = at; i < at + whole; ++i) cells_[i].state = i < at + bytes ? State::unknown : State::none;
+  allocations_.at(at).bytes = bytes;
+}
+void Memory::give_back(std::byte* data, std::size_t whole) {
+  const auto at = static_cast<std::size_t>(data - base_);
+  for (std::size_t i = at; i < at + whole; ++i) cells_[i].state = State::freed;
+  allocations_.at(at).bytes = whole;
+}
+
+bool Memory::holds(const void* address) const {
+  const auto* const byte = static_cast<const std::byte*>(address);
+  return byte >= base_ && byte < base_ + span;
+}
+
+void Memory::open() { ::mprotect(base_, span, PROT_READ | PROT_WRITE); }
+void Memory::close() { ::mprotect(base_, span, PROT_NONE); }
+
 void* Memory::allocate_shared(std::size_t bytes) {
   std::size_t used = bytes;
   for (const auto& [at, each] : allocations_)
@@ -94,7 +114,9 @@ void Memory::forget_shared() {
 }
 
 bool Memory::ordered(const Access& before) {
-  if (before.thread == 0 || before.launch != running.launch || before.thread == running.thread) return true;
+  if (before.thread == 0) return true;
+  if (before.launch != running.launch) return launch_precedes(before.launch);
+  if (before.thread == running.thread) return true;
   if (block_of(before.thread) != block_of(running.thread)) return false;
   if (before.barriers != running.barriers) return true;
   return warp_of(before.thread) == warp_of(running.thread) && before.warp_barriers != running.warp_barriers;
@@ -115,6 +137,10 @@ void Memory::report(const std::string& what, std::size_t at, const void* address
 
 void Memory::report_race(const char* before, const Access& other, std::size_t at, std::size_t bytes, bool writes,
                          const void* instruction) const {
+  if (other.launch != running.launch)
+    report(str("no order between two streams: ", launch_name(other.launch), " ", before, " it, and nothing waits for ",
+               "that before this ", writes ? "write" : "read"),
+           at, base_ + at, bytes, instruction);
   report(str("race with thread ", (other.thread - 1) % 1024, " of block ", block_of(other.thread), ", which ", before,
              " it with no barrier between: ", writes ? "write" : "read"),
          at, base_ + at, bytes, instruction);

@@ -5,9 +5,9 @@
 //   at a byte that nothing has written (an uninitialised read);
 //   beside another thread's access to the same byte, one of them a write, without a barrier between them (a race).
 //
-// Accesses are ordered within a thread, by launches (of the one stream there is), within a block by __syncthreads, and
-// within a warp by __syncwarp as well; blocks of one launch are not ordered. Freed memory is not used again while
-// anything is allocated.
+// Accesses are ordered within a thread, by launches of one stream, by events between streams (streams.h), within a
+// block by __syncthreads, and within a warp by __syncwarp as well; blocks of one launch are not ordered. Freed memory
+// is not used again while anything is allocated.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,17 @@ class Memory {
   enum class Content { unknown, given };  // given: a test fills it from the host
   std::byte* allocate(std::size_t bytes, const std::string& name, Content content);
   void free(std::byte* data);
+
+  // Of an allocation that a caching allocator divides: the first `bytes` of `whole` are in use from now on, of unknown
+  // content, or none of it is.
+  void take(std::byte* data, std::size_t bytes, std::size_t whole);
+  void give_back(std::byte* data, std::size_t whole);
+  bool holds(const void* address) const;  // whether allocated or not
+  std::size_t live() const { return live_; }
+
+  // From here on the host may touch the memory only between open and close: anything else ends the program.
+  void close();
+  void open();
 
   void* allocate_shared(std::size_t bytes);  // null: a block has no more
   void forget_shared();                      // a new block begins

@@ -9,8 +9,8 @@ template <bool right> __global__ void copy_kernel(const float* from, float* to, 
   if (right ? i < count : i <= count) to[i] = from[i];
 }
 unsigned blocks_of(std::size_t count) { return static_cast<unsigned>(count / 64 + 1); }
-void copy(const float* from, float* to, std::size_t count) {
-  TRANCHE_LAUNCH(copy_kernel<true>, blocks_of(count), 64, nullptr, from, to, count);
+void copy(const float* from, float* to, std::size_t count, cudaStream_t stream) {
+  TRANCHE_LAUNCH(copy_kernel<true>, blocks_of(count), 64, stream, from, to, count);
 }
 void copy_one_too_many(const float* from, float* to, std::size_t count) {
   TRANCHE_LAUNCH(copy_kernel<false>, blocks_of(count), 64, nullptr, from, to, count);

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 
+#include "tests/cuda_emulation/emulated_cuda.h"
+
 namespace tranche::cuda_emulation {
 
-void copy(const float* from, float* to, std::size_t count);
+void copy(const float* from, float* to, std::size_t count, cudaStream_t stream = nullptr);
 void copy_one_too_many(const float* from, float* to, std::size_t count);
 void reverse_in_shared_memory(float* data, unsigned threads);
 void reverse_without_barrier(float* data, unsigned threads);
