@@ -132,7 +132,7 @@ void Memory::report(const std::string& what, std::size_t at, const void* address
       where = str("byte ", at - begin, " of the ", allocation.bytes, " of ", allocation.name);
     }
   }
-  stop(str(what, " of ", bytes, " bytes at ", where, ", ", line_of(instruction)));
+  stop(str(what, " of ", bytes, " bytes at ", where, instruction == nullptr ? "" : ", " + line_of(instruction)));
 }
 
 void Memory::report_race(const char* before, const Access& other, std::size_t at, std::size_t bytes, bool writes,

@@ -3,8 +3,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -13,6 +11,7 @@
 #include "runtime/base/round.h"
 #include "runtime/base/trace.h"
 #include "runtime/device/copy_stream.h"
+#include "runtime/device/size_class.h"
 #include "runtime/device/work_queue.h"
 
 // The address sanitizer's, absent from every other build. Without being told it takes memory that is kept for later,
@@ -34,13 +33,6 @@ void permit(const std::byte* begin, std::size_t bytes) {
 
 constexpr int madvise_collapse = 25;  // MADV_COLLAPSE, since Linux 6.1: older headers lack it
 constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
-
-// Four classes between powers of two: at most a quarter is lost, and only in memory that is kept, never in the ledger.
-std::size_t size_class(std::size_t bytes) {
-  if (bytes <= page) return page;
-  const std::size_t step = std::max(page, std::bit_floor(bytes - 1) / 4);
-  return padded(bytes, step);
-}
 
 // What peers read. A rank's activations and optimizer state are nobody else's business.
 bool is_read_by_peers(Category category) {

@@ -46,6 +46,16 @@ Pinned& pinned() {
   static Pinned* const all = new Pinned;
   return *all;
 }
+// What cudaMalloc gave: sizes by address, and their sum.
+struct Given {
+  std::map<void*, std::size_t> blocks;
+  std::size_t bytes = 0;
+};
+Given& given() {
+  static Given* const all = new Given;
+  return *all;
+}
+
 std::uint64_t sum_of(const void* data, std::size_t bytes) {
   return std::hash<std::string_view>{}({static_cast<const char*>(data), bytes});
 }
@@ -147,17 +157,21 @@ cudaError_t cudaSetDevice(int device) {
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   static const std::size_t most = number_of("TRANCHE_EMULATED_MEMORY", std::size_t{64} << 20);
-  static std::size_t taken = 0;
   const auto held = turn();
-  if (taken + bytes > most) return cudaErrorMemoryAllocation;
+  if (bytes > most || given().bytes > most - bytes) return cudaErrorMemoryAllocation;
   *data = memory().allocate(bytes, "device memory", Memory::Content::unknown);
   if (*data == nullptr) return cudaErrorMemoryAllocation;
-  taken += bytes;
+  given().blocks[*data] = bytes;
+  given().bytes += bytes;
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* data) {
   const auto held = turn();
   if (!broken()) wait_for_all();
+  const auto found = given().blocks.find(data);
+  if (found == given().blocks.end()) return cudaErrorInvalidValue;
+  given().bytes -= found->second;
+  given().blocks.erase(found);
   memory().free(static_cast<std::byte*>(data));
   return result();
 }

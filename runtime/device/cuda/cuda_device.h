@@ -1,0 +1,56 @@
+// A GPU as a device. It computes on one stream, in the order of the calls; copies between tiers and what collectives
+// bring have streams of their own, which wait for it where they begin.
+//
+// Memory is ordered by the stream that computes: a block that is freed may be given out again at once, since whatever
+// uses it next comes after. A thread inside SideStream::run has the same guarantee for its side stream. Who lets
+// another stream use a buffer keeps it until the event of that use, as on the CPU.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/device/cuda/kept_blocks.h"
+#include "runtime/device/cuda/pinned_host.h"
+#include "runtime/device/cuda/runtime.h"
+#include "runtime/device/device.h"
+#include "runtime/device/side_stream.h"
+
+namespace tranche::cuda {
+
+class CudaDevice : public Device {
+ public:
+  // ordinal: CUDA's number of the GPU.
+  CudaDevice(int ordinal, std::string name, std::size_t capacity);
+  ~CudaDevice() override;
+
+  std::string description() const;  // for logs
+  void fill_zero(std::byte* data, std::size_t bytes) override;
+  void read(const std::byte* data, std::span<std::byte> into) const override;
+  // As the calling thread's work in order; `from` may change on return.
+  void write(std::byte* data, std::span<const std::byte> from);
+  // Memory of the host for what passes between both.
+  PinnedHost& staging() { return staging_; }
+  std::unique_ptr<CopyStream> copy_stream() override;
+  // Another order of work, beside the computing stream's.
+  std::unique_ptr<SideStream> side_stream();
+
+  // What the calling thread has the device do goes here: the computing stream, but for side streams. Makes this the
+  // thread's GPU.
+  cudaStream_t stream() const;
+
+ protected:
+  std::byte* allocate_bytes(std::size_t bytes, Category category) override;
+  void free_bytes(std::byte* data, std::size_t bytes) override;
+
+ private:
+  friend class CudaSideStream;
+  void use() const;  // for the calling thread
+
+  int ordinal_;
+  std::string name_;
+  std::unique_ptr<Stream> computes_;
+  PinnedHost staging_;
+  KeptBlocks blocks_;
+};
+
+}  // namespace tranche::cuda
