@@ -1,16 +1,19 @@
 #include "compress/distillation.h"
 
+#include "compress/block_names.h"
 #include "runtime/autograd/functions.h"
 #include "runtime/base/settings.h"
+#include "runtime/ops/elementwise.h"
 
 namespace tranche::compress {
 
 void DistillationConfig::declare(Section& section) {
-  section.key("teacher", teacher)
+  section.key("teacher", teacher_)
       .about(
-          "The directory of the run (its newest complete step, at the start) or of the step whose model teaches; none: "
-          "nobody does. It is divided among the ranks as the student is, frozen, and must have the student's "
-          "vocabulary.");
+          "The directory of the run (its newest complete step, at the start) or of the step whose model teaches, or a "
+          "list of several; none: nobody does. Each is divided among the ranks as the student is, frozen, and must "
+          "have "
+          "the student's vocabulary. Of several, the mean of their logits teaches.");
   section.key("alpha", alpha)
       .between(0.0, 1.0)
       .about("The loss is (1 - alpha) times cross-entropy and alpha times temperature^2 times the divergence.");
@@ -28,6 +31,19 @@ void DistillationConfig::declare(Section& section) {
   section.choice<Tier>("offload", parameters, {{"none", Tier::device}, {"cpu", Tier::host}})
       .may_change()
       .about("Where a rank's slices of the teacher lie between visits; \"cpu\" at stage 3 only.");
+}
+
+void DistillationConfig::complete(const std::string& place) {
+  const auto refuse = [&] {
+    fail(Exit::job_file,
+         str(place, "\"distillation.teacher\" must be a directory, or a list of them, found ", json_excerpt(teacher_)));
+  };
+  if (teacher_.is_null()) return;
+  if (teacher_.is_array() && teacher_.empty()) refuse();
+  for (const Json& each : teacher_.is_array() ? teacher_ : Json::array({teacher_})) {
+    if (!each.is_string()) refuse();
+    teachers.push_back(each.get<std::string>());
+  }
 }
 
 void LayerReduction::declare(Section& section) {
@@ -58,20 +74,30 @@ void LayerReduction::complete(const Source& source, std::size_t layers_of_model)
 }
 
 std::string LayerReduction::name_in_teacher(const std::string& name) const {
-  const std::string prefix = "blocks.";
-  if (!name.starts_with(prefix)) return name;
-  const std::size_t end = name.find('.', prefix.size());
-  return prefix + std::to_string(from.at(std::stoul(name.substr(prefix.size(), end - prefix.size())))) +
-         name.substr(end);
+  const auto block = block_of(name);
+  return block ? in_block(name, from.at(*block)) : name;
+}
+
+Tensor Distillation::mean_logits(const Tensor& tokens) const {
+  Tensor sum;
+  for (const TeachingModel& teacher : teachers_) {
+    const Evaluating evaluating{teacher.model};
+    teacher.parameters.begin_micro_batch();
+    const Tensor logits = teacher.model.forward(tokens);
+    if (teachers_.size() == 1) return logits;
+    const bool first = !sum;
+    if (first) sum = logits.sibling("sum of teachers' logits", logits.shape(), DType::float32);
+    ops::store(logits, {sum, !first});
+  }
+  ops::scale(sum, 1 / static_cast<float>(teachers_.size()));
+  return sum;
 }
 
 Tensor Distillation::loss(const Tensor& logits, const MicroBatch& micro) const {
   const Tensor taught = [&] {
     const Doing frame{[] { return std::string{"computing the teacher's logits"}; }};
     const Recording pause{nullptr};
-    const Evaluating evaluating{teacher_};
-    parameters_.begin_micro_batch();
-    return teacher_.forward(micro.tokens);
+    return mean_logits(micro.tokens);
   }();
   return autograd::distillation(logits, taught, micro.targets, terms_);
 }

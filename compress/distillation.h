@@ -1,4 +1,4 @@
-// A student that learns from a teacher's logits as well as from the text.
+// A student that learns from teachers' logits as well as from the text.
 #pragma once
 
 #include <optional>
@@ -18,16 +18,21 @@ namespace compress {
 
 // What a job file says in "distillation".
 struct DistillationConfig {
-  std::optional<std::string> teacher{};  // a run's directory, or one step's
+  std::vector<std::string> teachers{};  // runs' directories, or steps'; none: nobody teaches
   double alpha = 0.5, temperature = 1;
   ops::Divergence divergence = ops::Divergence::forward;
   DType precision = DType::bfloat16;  // in which the teacher computes
   Tier parameters = Tier::device;     // where slices of a teacher lie that is divided
 
   void declare(Section& distillation);
+  // Reads "teacher", once everything is loaded. Throws Exit::job_file for what names none.
+  void complete(const std::string& place);
   ops::DistillationTerms terms() const {
     return {static_cast<float>(alpha), static_cast<float>(temperature), divergence};
   }
+
+ private:
+  Json teacher_;  // a name, or a list of them
 };
 
 // A student that begins with some of a trained model's blocks: DeepSpeed's "layer_reduction".
@@ -46,19 +51,27 @@ struct LayerReduction {
   Json from_ = Json::array();
 };
 
-// The mean over tokens of cross-entropy and divergence (runtime/ops/distillation.h). The teacher computes after the
-// student's forward, without a tape and without dropout.
+// One who teaches; what it names outlives it.
+struct TeachingModel {
+  Model& model;
+  ParameterStore& parameters;
+};
+
+// The mean over tokens of cross-entropy and divergence (runtime/ops/distillation.h). The teachers compute after the
+// student's forward, without a tape and without dropout. Of several, one after another, the student learns the mean of
+// their logits, summed in float32 in their order.
 class Distillation : public Objective {
  public:
-  // Both outlive it.
-  Distillation(const ops::DistillationTerms& terms, Model& teacher, ParameterStore& parameters)
-      : terms_(terms), teacher_(teacher), parameters_(parameters) {}
+  // At least one, all of the student's vocabulary.
+  Distillation(const ops::DistillationTerms& terms, std::vector<TeachingModel> teachers)
+      : terms_(terms), teachers_(std::move(teachers)) {}
   Tensor loss(const Tensor& logits, const MicroBatch& micro) const override;
 
  private:
+  Tensor mean_logits(const Tensor& tokens) const;
+
   ops::DistillationTerms terms_;
-  Model& teacher_;
-  ParameterStore& parameters_;
+  std::vector<TeachingModel> teachers_;
 };
 
 }  // namespace compress

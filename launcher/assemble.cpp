@@ -109,12 +109,13 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
       device_(memory.device),
       model_(job.make_model()),
       slices_(make_slices(job, memory)),
-      parameters_(make_store(job, slices_.get(), world, memory.device)),
+      parameters_(std::make_unique<ShownStore>(make_store(job, slices_.get(), world, memory.device))),
       placement_(instead.placement ? std::move(instead.placement) : make_placement(job, memory)),
       gradients_(make_sync(job, placement_->sums(), world)),
       activations_(make_activations(job, memory)),
       quantization_(job.compression, job.batch.deal, world),
-      seams_{*parameters_, *gradients_, quantization_.weights(), *activations_,
+      seams_{*parameters_, instead.gradients != nullptr ? *instead.gradients : *gradients_, quantization_.weights(),
+             instead.activations != nullptr ? *instead.activations : *activations_,
              instead.linears != nullptr ? *instead.linears : quantization_.inputs()} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   quantization_.weights().steps().join(model_->units());
@@ -179,12 +180,12 @@ std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
   return updates;
 }
 
-Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers)
+Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Beside beside)
     : job_(job),
       data_(std::move(data)),
       replica_(job, world, memory),
       alone_(alone()),
-      teacher_(job.distillation.teacher ? std::make_unique<Teacher>(job, world, memory) : nullptr) {
+      teachers_(job.distillation.teachers.empty() ? nullptr : std::make_unique<Teachers>(job, world, memory)) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
@@ -195,35 +196,45 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
       std::make_unique<compress::StepSizesBegin>(job.compression.weights, replica_.quantization().weights().steps(),
                                                  replica_.placement(), replica_.owned(), holders);
   // Step sizes are of the weights that pruning has left.
-  states_ = std::make_unique<OwnerStates>(
-      std::vector<OwnerState*>{&replica_.quantization(), pruning_.get(), steps_begin_.get()});
+  std::vector<OwnerState*> states{&replica_.quantization(), pruning_.get(), steps_begin_.get()};
+  if (job.train.integrity) {
+    sums_ = std::make_unique<StateSums>(replica_.owned(), replica_.placement().kinds());
+    replica_.placement().compare_with(*sums_);
+    if (beside.witnesses != nullptr)
+      states.push_back((copies_ = std::make_unique<CopyCheck>(job.train.compare_every, replica_.parameters(), *sums_,
+                                                              *beside.witnesses))
+                           .get());
+  }
+  states_ = std::make_unique<OwnerStates>(states);
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
   trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_,
-                                       teacher_ ? teacher_->objective() : text_, *optimizer_, *states_,
+                                       teachers_ ? teachers_->objective() : text_, *optimizer_, *states_,
                                        make_schedule(job.scheduler, job.optimizer), world);
   if (job.checkpoint.asynchronous)
     saver_ = std::make_unique<checkpoint::BackgroundSaver>(
         checkpoint::written_by(replica_.held(), world.rank(), world.size()), memory.host,
-        savers == nullptr ? checkpoint::Peers{world.rank(), world.size()} : peers_of(*savers));
+        beside.savers == nullptr ? checkpoint::Peers{world.rank(), world.size()} : peers_of(*beside.savers));
 }
 
 Assembly::~Assembly() = default;
 
-void Assembly::load_teacher() {
-  if (teacher_) teacher_digest_ = teacher_->load();
+void Assembly::load_teachers() {
+  if (teachers_) teacher_digest_ = teachers_->load();
 }
 
 void Assembly::begin() {
-  load_teacher();
+  load_teachers();
   load_first_parameters();
   if (steps_begin_->begin_after(0)) replica_.publish();
 }
 
 void Assembly::load_first_parameters() {
-  const std::optional<std::string>&from = job_.checkpoint.start_from, &teacher = job_.distillation.teacher;
+  const std::optional<std::string>& from = job_.checkpoint.start_from;
+  const std::vector<std::string>& teachers = job_.distillation.teachers;
   if (!from && !job_.layer_reduction.enabled) return;
   const compress::LayerReduction& reduction = job_.layer_reduction;
-  const std::filesystem::path folder = checkpoint::resolve(reduction.enabled && teacher ? *teacher : *from);
+  const std::filesystem::path folder =
+      checkpoint::resolve(reduction.enabled && teachers.size() == 1 ? teachers.front() : *from);
   const Doing frame{[&] { return "beginning with the parameters of " + folder.string(); }};
   if (!reduction.enabled) return replica_.load_parameters_alone(folder);
   replica_.load_some_parameters(folder, [&](const std::string& name) { return reduction.name_in_teacher(name); });
@@ -238,7 +249,7 @@ checkpoint::JobState Assembly::job_state() {
                    {"micro_batches", std::uint64_t{job_.batch.deal.micro_batches}},
                    {"reduction_block", std::uint64_t{job_.train.reduction_block}},
                    {"history", trainer_->history().hex()}};
-  if (teacher_) state.logical["teacher"] = teacher_digest_;
+  if (teachers_) state.logical["teacher"] = teacher_digest_;
   for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
   for (const auto& [name, number] : states_->state()) state.logical[compression_prefix + name] = number;
   state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
@@ -249,6 +260,7 @@ checkpoint::JobState Assembly::job_state() {
 
 void Assembly::save() {
   const Doing frame{[&] { return str("saving step ", trainer_->steps()); }};
+  if (copies_) copies_->before_save(trainer_->updates());
   if (saver_) {
     replica_.placement().hold(saver_->save(job_.directory(), trainer_->steps(), job_state(), job_.checkpoint.keep));
     return;
@@ -281,10 +293,11 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
   trainer_->restore(checkpoint::get<std::uint64_t>(state.logical, "step"),
                     checkpoint::get<std::uint64_t>(state.logical, "updates"),
                     checkpoint::get<std::string>(state.logical, "history"));
-  load_teacher();
-  ensure(Exit::data, !teacher_ || checkpoint::get<std::string>(state.logical, "teacher") == teacher_digest_,
+  load_teachers();
+  ensure(Exit::data, !teachers_ || checkpoint::get<std::string>(state.logical, "teacher") == teacher_digest_,
          resumption.found->folder.string(), " was trained by another teacher than ",
-         job_.distillation.teacher.value_or(""), " holds now: name that step's own folder in distillation.teacher");
+         teachers_ ? job_.distillation.teachers.front() : "",
+         " holds now: name that step's own folder in distillation.teacher");
   log::info(str("resuming from ", resumption.found->folder.string()));
 
   const std::string path = checkpoint::get<std::string>(state.circumstances, "instruction_path");

@@ -11,6 +11,8 @@
 #include "launcher/job.h"
 #include "offload/disk.h"
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/optim/state_sums.h"
+#include "runtime/train/copy_check.h"
 #include "runtime/train/trainer.h"
 
 namespace tranche {
@@ -29,10 +31,12 @@ class Replica {
   // What it has in place of what the job asks for; null: the job's.
   struct Instead {
     const LinearForm* linears = nullptr;
+    const ActivationPolicy* activations = nullptr;
+    GradientSync* gradients = nullptr;
     std::unique_ptr<OptimizerPlacement> placement{};
   };
-  // Collective. job: settled, the same on every rank; it, world, linears and what memory names must outlive the
-  // replica.
+  // Collective. job: settled, the same on every rank; it, world, what memory names and what `instead` points
+  // to must outlive the replica.
   Replica(const Job& job, Communicator& world, const Memory& memory) : Replica(job, world, memory, Instead{}) {}
   Replica(const Job& job, Communicator& world, const Memory& memory, Instead instead);
   Replica(const Replica&) = delete;
@@ -42,6 +46,7 @@ class Replica {
   Device& device() { return device_; }
   Communicator& world() { return world_; }
   const std::vector<Owned>& owned() const { return parameters_->owned(); }
+  ShownStore& parameters() { return *parameters_; }
   const Seams& seams() const { return seams_; }
   OptimizerPlacement& placement() { return *placement_; }
   compress::FakeQuantization& quantization() { return quantization_; }
@@ -65,7 +70,7 @@ class Replica {
   Device& device_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<SlicePlacement> slices_;
-  std::unique_ptr<ParameterStore> parameters_;
+  std::unique_ptr<ShownStore> parameters_;
   std::unique_ptr<OptimizerPlacement> placement_;
   std::unique_ptr<GradientSync> gradients_;
   std::unique_ptr<ActivationPolicy> activations_;
@@ -73,15 +78,21 @@ class Replica {
   Seams seams_;
 };
 
-class Teacher;
+class Teachers;
+
+// The same ranks' other communicators, so that the world's record holds a step's collectives alone. A plan, which does
+// neither, has none.
+struct Beside {
+  Communicator* savers = nullptr;     // of a job that saves beside its steps
+  Communicator* witnesses = nullptr;  // of a job that compares copies of parameters
+};
 
 // A replica that trains: with gradients, scaler, optimizer, and the state that checkpoints hold.
 class Assembly {
  public:
   // Collective; as Replica. data: what identifies the training data (TokenFile::sha256); a resume on other data is
-  // refused. savers: the same ranks' other communicator, for a job that saves beside its steps; a plan, which saves
-  // nothing, has none.
-  Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Communicator* savers = nullptr);
+  // refused.
+  Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Beside beside = {});
 
   ~Assembly();
 
@@ -104,20 +115,22 @@ class Assembly {
 
  private:
   checkpoint::JobState job_state();
-  void load_teacher();
+  void load_teachers();
   void load_first_parameters();
 
   const Job& job_;
   std::string data_;
   Replica replica_;
   std::unique_ptr<Communicator> alone_;
-  std::unique_ptr<Teacher> teacher_;
+  std::unique_ptr<Teachers> teachers_;
   std::string teacher_digest_;
   Objective text_;
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<compress::Pruning> pruning_;
   std::unique_ptr<compress::StepSizesBegin> steps_begin_;
+  std::unique_ptr<StateSums> sums_;
+  std::unique_ptr<CopyCheck> copies_;
   std::unique_ptr<OwnerStates> states_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<checkpoint::BackgroundSaver> saver_;

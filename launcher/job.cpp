@@ -132,10 +132,11 @@ void Job::complete(const JobText& text) {
   compression.complete(text.source);
   compression.check(make_model()->units());
   layer_reduction.complete(text.source, model_config.layers);
-  ensure(Exit::job_file, !layer_reduction.enabled || distillation.teacher || checkpoint.start_from,
+  distillation.complete(root_.place_of("distillation.teacher"));
+  ensure(Exit::job_file, !layer_reduction.enabled || distillation.teachers.size() == 1 || checkpoint.start_from,
          root_.place_of("compression_training.layer_reduction.enabled"),
          "\"compression_training.layer_reduction\" takes blocks of a trained model: name it in "
-         "\"distillation.teacher\" or \"checkpoint.start_from\"");
+         "\"distillation.teacher\" or, where there are several or none, \"checkpoint.start_from\"");
   if (scheduler.has_total() && !scheduler.total) {
     scheduler.total = train.steps;
     root_.derived("scheduler.params.total_num_steps", "steps");

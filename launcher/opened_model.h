@@ -17,13 +17,14 @@ inline void check_one_rank(const char* command, const Session& session) {
 
 // Stays where it is made.
 struct OpenedModel {
-  OpenedModel(OpenedCheckpoint checkpoint, Session& session)
+  OpenedModel(OpenedCheckpoint checkpoint, Session& session) : OpenedModel(std::move(checkpoint), session, {}) {}
+  OpenedModel(OpenedCheckpoint checkpoint, Session& session, Replica::Instead instead)
       : opened(std::move(checkpoint)),
         device(session.make_device(opened.job->device)),
         host(session.make_host(opened.job->device)),
         disk(opened.job->offload),
         world(session.make_world(*device)),
-        replica(*opened.job, *world, {*device, *host, disk}),
+        replica(*opened.job, *world, {*device, *host, disk}, std::move(instead)),
         updates(replica.load_parameters(opened.folder)),
         state(replica.held()) {}
 

@@ -59,12 +59,13 @@ OpenedCheckpoint open_newest(const JobOptions& options, const std::string& direc
   return opened;
 }
 
-OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session) {
+OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session,
+                                 const std::vector<std::string>& changes) {
   OpenedCheckpoint opened;
   together(session.control(), "checkpoint", [&] {
     opened.folder = checkpoint::resolve(directory);
     const checkpoint::Manifest manifest = checkpoint::read_manifest(opened.folder);
-    opened.job = std::make_unique<Job>(stored_job(manifest.state.job, opened.folder.string(), {}));
+    opened.job = std::make_unique<Job>(stored_job(manifest.state.job, opened.folder.string(), changes));
     // The disk that it was trained with may be another machine's; without moments there is little to keep there.
     for (Tier* tier : {&opened.job->offload.optimizer, &opened.job->offload.parameters})
       if (*tier == Tier::disk) *tier = Tier::host;

@@ -49,8 +49,10 @@ struct OpenedCheckpoint {
 // The job file as it is now, and the newest complete checkpoint of `directory`, or that folder if it is one; "": of the
 // job's own directory. Collective.
 OpenedCheckpoint open_newest(const JobOptions& options, const std::string& directory, Session& session);
-// The same of a directory alone: the job is the one that the checkpoint was written by. Collective.
-OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session);
+// The same of a directory alone: the job is the one that the checkpoint was written by, with changes as --set takes
+// them. Collective.
+OpenedCheckpoint open_checkpoint(const std::string& directory, Session& session,
+                                 const std::vector<std::string>& changes = {});
 
 // Throws Exit::data, naming both, if the file's tokens do not fit the model's vocabulary.
 void check_vocabulary(const TokenFile& file, const ModelConfig& model);

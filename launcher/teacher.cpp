@@ -10,10 +10,10 @@ std::string text_of(bool value) { return value ? "true" : "false"; }
 
 }  // namespace
 
-std::unique_ptr<Job> teacher_job(const Job& student) {
+std::unique_ptr<Job> teacher_job(const Job& student, const std::string& directory) {
   const compress::DistillationConfig& distillation = student.distillation;
-  const Doing frame{[&] { return "reading the teacher " + *distillation.teacher; }};
-  const std::filesystem::path folder = checkpoint::resolve(*distillation.teacher);
+  const Doing frame{[&] { return "reading the teacher " + directory; }};
+  const std::filesystem::path folder = checkpoint::resolve(directory);
   const bool offloaded = distillation.parameters != Tier::device;
   ensure(Exit::job_file, !offloaded || student.zero.stage == 3,
          "\"distillation.offload\" is \"cpu\" for slices of the teacher: \"zero_optimization.stage\" must be 3, found ",
@@ -35,16 +35,29 @@ std::unique_ptr<Job> teacher_job(const Job& student) {
   return job;
 }
 
-Teacher::Teacher(const Job& student, Communicator& world, const Memory& memory)
-    : folder_(checkpoint::resolve(*student.distillation.teacher)),
-      job_(teacher_job(student)),
-      replica_(*job_, world, memory, {.placement = std::make_unique<FrozenPlacement>(memory.device)}),
-      objective_(student.distillation.terms(), replica_.model(), replica_.seams().parameters) {}
+Teachers::Teacher::Teacher(const Job& student, const std::string& directory, Communicator& world, const Memory& memory)
+    : folder(checkpoint::resolve(directory)),
+      job(teacher_job(student, directory)),
+      replica(*job, world, memory, {.placement = std::make_unique<FrozenPlacement>(memory.device)}) {}
 
-std::string Teacher::load() {
-  const Doing frame{[&] { return "loading the teacher " + folder_.string(); }};
-  replica_.load_parameters(folder_);
-  return checkpoint::rank_zero_does(replica_.peers(), [&] { return checkpoint::digest(folder_); });
+Teachers::Teachers(const Job& student, Communicator& world, const Memory& memory) {
+  std::vector<compress::TeachingModel> models;
+  for (const std::string& directory : student.distillation.teachers) {
+    Replica& replica = all_.emplace_back(student, directory, world, memory).replica;
+    models.push_back({replica.model(), replica.seams().parameters});
+  }
+  objective_.emplace(student.distillation.terms(), std::move(models));
+}
+
+std::string Teachers::load() {
+  std::string digests;
+  for (Teacher& each : all_) {
+    const Doing frame{[&] { return "loading the teacher " + each.folder.string(); }};
+    each.replica.load_parameters(each.folder);
+    if (!digests.empty()) digests += ' ';
+    digests += checkpoint::rank_zero_does(each.replica.peers(), [&] { return checkpoint::digest(each.folder); });
+  }
+  return digests;
 }
 
 }  // namespace tranche

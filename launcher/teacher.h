@@ -1,8 +1,10 @@
-// The frozen model that a job's student learns from.
+// The frozen models that a job's student learns from.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "compress/distillation.h"
@@ -10,24 +12,30 @@
 
 namespace tranche {
 
-// The job of the teacher as this student's job runs it: its model, at the student's stage and in its batches. Settled.
-// Throws Exit::checkpoint if there is no such checkpoint, Exit::job_file if its model cannot teach this student.
-std::unique_ptr<Job> teacher_job(const Job& student);
+// The job of a teacher as this student's job runs it: its model, at the student's stage and in its batches. Settled.
+// directory: one of distillation.teachers. Throws Exit::checkpoint if there is no such checkpoint, Exit::job_file if
+// its model cannot teach this student.
+std::unique_ptr<Job> teacher_job(const Job& student, const std::string& directory);
 
-class Teacher {
+class Teachers {
  public:
-  // Collective. student: names a teacher; it, world and memory must outlive this.
-  Teacher(const Job& student, Communicator& world, const Memory& memory);
+  // Collective. student: names at least one; it, world and memory must outlive this.
+  Teachers(const Job& student, Communicator& world, const Memory& memory);
 
-  // Collective: the parameters. Returns the checkpoint's digest.
+  // Collective: the parameters. Returns the checkpoints' digests, with blanks between them.
   std::string load();
-  const Objective& objective() const { return objective_; }
+  const Objective& objective() const { return *objective_; }
 
  private:
-  std::filesystem::path folder_;
-  std::unique_ptr<Job> job_;
-  Replica replica_;
-  compress::Distillation objective_;
+  struct Teacher {
+    Teacher(const Job& student, const std::string& directory, Communicator& world, const Memory& memory);
+
+    std::filesystem::path folder;
+    std::unique_ptr<Job> job;
+    Replica replica;
+  };
+  std::deque<Teacher> all_;
+  std::optional<compress::Distillation> objective_;
 };
 
 }  // namespace tranche

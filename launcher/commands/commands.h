@@ -28,6 +28,7 @@ void add_calibrate(CLI::App& app, Chosen& chosen);
 void add_compress(CLI::App& app, Chosen& chosen);
 // Of add_compress.
 void add_low_rank(CLI::App& compress, Chosen& chosen);
+void add_prune_structure(CLI::App& compress, Chosen& chosen);
 void add_compress_report(CLI::App& compress, Chosen& chosen);
 void add_report(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);

@@ -104,6 +104,7 @@ void add_compress(CLI::App& app, Chosen& chosen) {
       "Write what quantization-aware training or pruning made: with the bits it trained for, without the zeros");
   add_ends(*convert, *options);
   add_low_rank(*parent, chosen);
+  add_prune_structure(*parent, chosen);
   add_compress_report(*parent, chosen);
   convert->callback([options, &chosen] { chosen = [options] { return run(convert_checkpoint, *options); }; });
 }

@@ -2,15 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iomanip>
-#include <map>
 #include <memory>
 
 #include "compress/low_rank.h"
 #include "launcher/commands/commands.h"
-#include "launcher/opened_model.h"
 #include "launcher/ranks.h"
+#include "launcher/remade_checkpoint.h"
 #include "launcher/table.h"
-#include "runtime/base/file.h"
 
 namespace tranche {
 namespace {
@@ -30,63 +28,6 @@ void check_options(const Options& options) {
          choice.energy.value_or(0), ": expected a part above 0 and at most 1");
   ensure(Exit::usage, !choice.size || (*choice.size > 0 && *choice.size < 1), "--size ", choice.size.value_or(0),
          ": expected a part above 0 and below 1");
-}
-
-// The job that trained the model, of the factored one: what a job file may go on with. Compression during training was
-// of other weights.
-std::unique_ptr<Job> job_of(const Job& trained, const LinearRanks& ranks, const std::string& name) {
-  Json json = trained.effective();
-  for (const auto& [linear, rank] : ranks) json["model"]["low_rank"][linear] = rank;
-  for (const char* key : {"compression_training", "distillation"}) json.erase(key);
-  json["checkpoint"].erase("start_from");
-  auto job = std::make_unique<Job>(stored_job(json, name, {}));
-  job->settle(1);
-  return job;
-}
-
-// Values of the units of the factored model, in their flat layouts.
-class FactoredState {
- public:
-  FactoredState(OpenedModel& whole, Model& model, const compress::Decompositions& linears, const LinearRanks& ranks) {
-    std::map<std::string, const Unit*> unit_of;
-    std::map<std::string, const Parameter*> old;
-    for (const Unit& unit : whole.units())
-      for (const Parameter* each : unit.parameters()) {
-        unit_of[each->name] = &unit;
-        old[each->name] = each;
-      }
-    compress::UnitValues held;
-    const auto value_of = [&](const std::string& name) {
-      const auto found = old.find(name);
-      check(found != old.end(), "the model has no ", name);
-      held = whole.values_of(*unit_of[name]);
-      return held.values.subspan(found->second->offset, found->second->shape.size());
-    };
-    state_.kinds = {"parameters"};
-    for (const Unit& unit : model.units()) {
-      checkpoint::UnitLayout& layout = state_.units.emplace_back(checkpoint::UnitLayout{unit.name(), {}});
-      std::vector<float>& flat = values_.emplace_back();
-      for (const Parameter* each : unit.parameters()) {
-        layout.tensors.push_back({each->name, each->shape});
-        const std::vector<float> values = compress::factored_values(*each, linears, ranks, value_of);
-        flat.insert(flat.end(), values.begin(), values.end());
-      }
-      state_.slices.push_back({checkpoint::OwnedSlice::resident(0, flat)});
-    }
-  }
-  const checkpoint::ModelState& state() const { return state_; }
-
- private:
-  std::deque<std::vector<float>> values_;  // by unit
-  checkpoint::ModelState state_;
-};
-
-checkpoint::JobState state_of(const std::filesystem::path& folder, const Job& job) {
-  checkpoint::JobState state = checkpoint::read_manifest(folder).state;
-  std::erase_if(state.logical,
-                [](const auto& each) { return each.first == "teacher" || each.first.starts_with("compression."); });
-  state.job = job.effective();
-  return state;
 }
 
 void tell(const Options& options, const compress::Decompositions& linears, const LinearRanks& ranks, std::size_t before,
@@ -111,8 +52,7 @@ void tell(const Options& options, const compress::Decompositions& linears, const
 Exit factor_checkpoint(const Options& options, Session& session) {
   check_one_rank("compress low-rank", session);
   check_options(options);
-  ensure(Exit::usage, checkpoint::step_folders(options.output).empty(), options.output,
-         " holds checkpoints already: name another directory");
+  check_no_checkpoints(options.output);
   OpenedModel whole{open_checkpoint(options.checkpoint, session), session};
   const Job& trained = *whole.opened.job;
   ensure(Exit::usage, trained.model_config.ranks.empty(), options.checkpoint,
@@ -124,16 +64,14 @@ Exit factor_checkpoint(const Options& options, Session& session) {
   const std::size_t before = whole.replica.model().parameters();
   const LinearRanks ranks = compress::choose_ranks(linears, options.choice, before);
 
-  const std::unique_ptr<Job> job = job_of(trained, ranks, options.checkpoint);
-  const std::unique_ptr<Model> model = job->make_model();
-  const FactoredState factored{whole, *model, linears, ranks};
-  const std::uint64_t step = checkpoint::read_manifest(whole.opened.folder).step;
-  // First what does not count as done without a checkpoint.
-  create_folder(options.output);
-  write_small_file(std::filesystem::path{options.output} / "model.json", job->model.dump(1) + "\n");
-  checkpoint::save(options.output, step, factored.state(), state_of(whole.opened.folder, *job), whole.replica.peers(),
-                   0);
-  tell(options, linears, ranks, before, model->parameters());
+  Json model = trained.model;
+  for (const auto& [linear, rank] : ranks) model["low_rank"][linear] = rank;
+  const std::unique_ptr<Job> job = job_of_remade(whole.opened.folder, model);
+  TrainedValues old{whole};
+  const std::size_t after = write_remade(options.output, whole, *job, [&](const Parameter& each) {
+    return compress::factored_values(each, linears, ranks, [&](const std::string& name) { return old.of(name); });
+  });
+  tell(options, linears, ranks, before, after);
   return Exit::success;
 }
 

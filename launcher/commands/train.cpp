@@ -58,7 +58,7 @@ void read_start(const Options& options, std::size_t rank, std::size_t ranks, Sta
     start.job->resume(ranks, checkpoint::read_manifest(*newest.folder).state.job, newest.folder->string());
   else
     start.job->settle(ranks);
-  if (start.job->distillation.teacher) teacher_job(*start.job);
+  for (const std::string& teacher : start.job->distillation.teachers) teacher_job(*start.job, teacher);
   if (start.job->checkpoint.start_from && !start.resumes) checkpoint::resolve(*start.job->checkpoint.start_from);
   start.tokens = std::make_unique<TokenFile>(start.job->data.train);
   check_vocabulary(*start.tokens, start.job->model_config);

@@ -9,18 +9,19 @@ void declare_without_effect(Section& section, const std::string& keys, const std
   for (std::string key; words >> key;) section.no_effect(key, nullptr, reason);
 }
 
-LinearRanks ranks_of(const Json& low_rank, const std::string& place) {
-  LinearRanks ranks;
-  if (low_rank.is_null()) return ranks;
-  ensure(Exit::job_file, low_rank.is_object(), place,
-         "\"low_rank\" must be an object of ranks, {\"blocks.0.mlp.up\": 16}, found ", json_excerpt(low_rank));
-  for (const auto& [name, rank] : low_rank.items()) {
-    const auto number = json_as<std::size_t>(rank);
-    ensure(Exit::job_file, number.has_value(), place, "\"low_rank\": the rank of \"", name,
-           "\" must be a whole number, found ", json_excerpt(rank));
-    ranks[name] = *number;
+std::map<std::string, std::size_t> numbers_by_name(const Json& object, const std::string& key,
+                                                   const std::string& place) {
+  std::map<std::string, std::size_t> numbers;
+  if (object.is_null()) return numbers;
+  ensure(Exit::job_file, object.is_object(), place, '"', key, "\" must be an object of numbers by name, found ",
+         json_excerpt(object));
+  for (const auto& [name, value] : object.items()) {
+    const auto number = json_as<std::size_t>(value);
+    ensure(Exit::job_file, number.has_value(), place, '"', key, "\": what \"", name,
+           "\" has must be a whole number, found ", json_excerpt(value));
+    numbers[name] = *number;
   }
-  return ranks;
+  return numbers;
 }
 
 void declare_common(Section& section, ModelConfig& config) {
@@ -29,6 +30,13 @@ void declare_common(Section& section, ModelConfig& config) {
       .about(
           "Ranks of linears whose weight is a product of two, by name: {\"blocks.0.mlp.up\": 16}. `tranche compress "
           "low-rank` writes it. This key is ours.");
+  section.key("pruned_to", config.pruned_to)
+      .about(
+          "How many heads and neurons are left of those that the other keys say, by name: "
+          "{\"blocks.0.attention.heads\": 2, \"blocks.0.mlp.neurons\": 300}. Where keys and values are shared, a head "
+          "is one "
+          "of those with the query heads that share it. `tranche compress prune-structure` writes it. This key is "
+          "ours.");
   declare_without_effect(
       section,
       "_attn_implementation _name_or_path architectures attn_implementation auto_map bos_token_id "
@@ -48,7 +56,8 @@ void declare_common(Section& section, ModelConfig& config) {
   section.not_yet("add_cross_attention", false, "cross-attention");
   section.not_yet("chunk_size_feed_forward", 0, "a feed-forward layer in chunks");
   section.not_yet("is_encoder_decoder", false, "an encoder");
-  section.not_yet("pruned_heads", Json::object(), "removing heads");
+  section.not_yet("pruned_heads", Json::object(),
+                  "removing heads by their numbers; `pruned_to` says how many are left");
   section.not_yet("quantization_config", nullptr, "training a quantized checkpoint");
 }
 

@@ -20,16 +20,21 @@ struct ModelConfig {
   bool tied = false;                                  // the head projects with the embedding's table
   double deviation = 0.02;                            // of initial weights
 
-  Json low_rank;  // the key of that name, and what it says
+  std::string layers_key;        // the name of the key that has `layers`
+  bool numbered_blocks = false;  // what a block computes depends on its number
+
+  Json low_rank, pruned_to;  // the keys of those names, and what they say
   LinearRanks ranks{};
+  FeatureCounts left{};
 
   Json settings;                            // every key that has an effect, defaults filled in
   std::vector<std::string> without_effect;  // a line for each reason why keys of the file have none
 };
 
-// An object of ranks, { "blocks.0.mlp.up": 16, ... }; null: none. Throws Exit::job_file, beginning with `place`, for
-// what is none.
-LinearRanks ranks_of(const Json& low_rank, const std::string& place);
+// An object of numbers by name, { "blocks.0.mlp.up": 16, ... }; null: none. Throws Exit::job_file, beginning with
+// `place` and naming the key, for what is none.
+std::map<std::string, std::size_t> numbers_by_name(const Json& object, const std::string& key,
+                                                   const std::string& place);
 
 // Reads a configuration that has declare(Section&) and complete(place), as Gpt2Config and LlamaConfig have. `path` is
 // where the object stands in its source: "" for a config.json, "model" for one within a job file. Throws Exit::job_file
@@ -40,13 +45,17 @@ template <class Config> Config read_config(const Json& object, const Source& sou
   config.declare(section);
   section.load(object, source);
   config.complete(section.place_of(path));
-  config.ranks = ranks_of(config.low_rank, section.place_of(path.empty() ? "low_rank" : path + ".low_rank"));
+  const auto numbers = [&](const Json& numbered, const std::string& key) {
+    return numbers_by_name(numbered, key, section.place_of(path.empty() ? key : str(path, ".", key)));
+  };
+  config.ranks = numbers(config.low_rank, "low_rank");
+  config.left = numbers(config.pruned_to, "pruned_to");
   config.settings = section.values();
   config.without_effect = section.without_effect();
   return config;
 }
 
-// model_type, low_rank, and the keys that the transformers library writes for its own use.
+// model_type, low_rank, pruned_to, and the keys that the transformers library writes for its own use.
 void declare_common(Section& section, ModelConfig& config);
 
 // keys: names with blanks between them.

@@ -8,6 +8,7 @@ namespace tranche {
 
 Gpt2Config::Gpt2Config() {
   type = "gpt2";
+  layers_key = "n_layer";
   vocabulary = 50257;
   positions = 1024;
   layers = heads = 12;
@@ -51,6 +52,7 @@ void Gpt2Config::complete(const std::string& place) {
          heads);
   inner_width = inner_.value_or(4 * width);
   groups = heads;
+  numbered_blocks = scale_by_layer;
   head_width = width / heads;
 }
 
@@ -73,7 +75,8 @@ AttentionConfig attention_of(const Gpt2Config& config, std::size_t layer) {
           .deviation = config.deviation,
           .output_deviation = residual_deviation(config),
           .dropout = config.attention_dropout,
-          .ranks = config.ranks};
+          .ranks = config.ranks,
+          .left = config.left};
 }
 
 MlpConfig mlp_of(const Gpt2Config& config) {
@@ -83,7 +86,8 @@ MlpConfig mlp_of(const Gpt2Config& config) {
           .bias = Bias::zeros,
           .deviation = config.deviation,
           .down_deviation = residual_deviation(config),
-          .ranks = config.ranks};
+          .ranks = config.ranks,
+          .left = config.left};
 }
 
 }  // namespace
@@ -101,8 +105,8 @@ Gpt2::Gpt2(const Gpt2Config& config, std::uint64_t seed)
 }
 
 Gpt2::Start::Start(const Gpt2Config& config, const DropoutMode& mode)
-    : embedding("embedding", config.vocabulary, config.width, config.deviation),
-      positions("positions", config.positions, config.width, config.deviation),
+    : embedding("embedding", tokens_of(config), config.width, config.deviation),
+      positions("positions", {FeatureKind::positions, "positions", config.positions}, config.width, config.deviation),
       dropout("embedding.dropout", config.embedding_dropout, mode) {}
 
 Tensor Gpt2::Start::forward(const Tensor& tokens) const {  // tokens: (batch, sequence)

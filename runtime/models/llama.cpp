@@ -25,6 +25,7 @@ LlamaConfig::LlamaConfig() {
   type = "llama";
   vocabulary = 32000;
   positions = 2048;
+  layers_key = "num_hidden_layers";
   layers = heads = 32;
   width = 4096;
   inner_width = 11008;
@@ -86,7 +87,8 @@ AttentionConfig attention_of(const LlamaConfig& config) {
           .deviation = config.deviation,
           .output_deviation = config.deviation,
           .dropout = config.attention_dropout,
-          .ranks = config.ranks};
+          .ranks = config.ranks,
+          .left = config.left};
 }
 
 MlpConfig mlp_of(const LlamaConfig& config) {
@@ -96,14 +98,15 @@ MlpConfig mlp_of(const LlamaConfig& config) {
           .bias = config.mlp_bias ? Bias::zeros : Bias::none,
           .deviation = config.deviation,
           .down_deviation = config.deviation,
-          .ranks = config.ranks};
+          .ranks = config.ranks,
+          .left = config.left};
 }
 
 }  // namespace
 
 Llama::Llama(const LlamaConfig& config, std::uint64_t seed)
     : Model(config, seed),
-      embedding_("embedding", config.vocabulary, config.width, config.deviation),
+      embedding_("embedding", tokens_of(config), config.width, config.deviation),
       head_(RmsNorm{"norm", config.width, config.epsilon}, untied_head(config), embedding_) {
   Unit& embedding = add_unit("embedding", embedding_);
   for (std::size_t layer = 0; layer < config.layers; ++layer) {

@@ -29,22 +29,32 @@ std::size_t Model::parameters() const {
 double Model::flops_per_token(std::size_t sequence) const {
   std::size_t multiplied = parameters() - units_.front().size();
   if (config_.tied) multiplied += config_.vocabulary * config_.width;
-  const double attention = 12.0 * static_cast<double>(config_.layers * config_.heads * config_.head_width);
-  return 6.0 * static_cast<double>(multiplied) + attention * static_cast<double>(sequence);
+  std::size_t queries = 0;  // of all layers: what output projections read
+  for (const Unit& unit : units_)
+    for (const Parameter* each : unit.parameters())
+      if (each->features.size() == 2 && each->features[1].kind == FeatureKind::heads) queries += each->shape[1];
+  return 6.0 * static_cast<double>(multiplied) + 12.0 * static_cast<double>(queries) * static_cast<double>(sequence);
 }
 
 std::optional<Embedding> Model::untied_head(const ModelConfig& config) {
   if (config.tied) return std::nullopt;
-  return Embedding{"head", config.vocabulary, config.width, config.deviation};
+  return Embedding{"head", tokens_of(config), config.width, config.deviation};
 }
 
 namespace {
 
-// Every linear that the configuration names is there.
+// Everything that the configuration names is there.
 std::unique_ptr<Model> checked(std::unique_ptr<Model> model, const std::string& where) {
-  std::set<std::string> names;
+  std::set<std::string> names, features;
   for (const Unit& unit : model->units())
-    for (const Parameter* each : unit.parameters()) names.insert(each->name);
+    for (const Parameter* each : unit.parameters()) {
+      names.insert(each->name);
+      for (const Features& of : each->features) features.insert(of.name);
+    }
+  for (const auto& [name, count] : model->config().left)
+    ensure(Exit::job_file, features.contains(name), where, ": \"pruned_to\" names \"", name,
+           "\", but the model has no such features; they are named like \"blocks.0.attention.heads\" and "
+           "\"blocks.0.mlp.neurons\"");
   for (const auto& [name, rank] : model->config().ranks)
     ensure(Exit::job_file, names.contains(name + ".left.weight"), where, ": \"low_rank\" names \"", name,
            "\", but the model has no such linear; linears are named like \"blocks.0.mlp.up\"");

@@ -42,7 +42,7 @@ class Model {
 
   // Floating point operations of forward and backward for one token of a sequence this long, without recomputation:
   // 6 for each parameter but tables that are only looked up, and 12 * layers * heads * head_width * sequence for
-  // attention (Chowdhery et al. 2022, appendix B).
+  // attention (Chowdhery et al. 2022, appendix B), less where heads were removed.
   double flops_per_token(std::size_t sequence) const;
 
  protected:
@@ -56,6 +56,7 @@ class Model {
     return units_.emplace_back(std::move(name), std::move(parameters), forward, std::move(leased));
   }
   const DropoutMode& mode() const { return mode_; }
+  static Features tokens_of(const ModelConfig& config) { return {FeatureKind::tokens, "tokens", config.vocabulary}; }
   // The projection "head" of a model that is not tied.
   static std::optional<Embedding> untied_head(const ModelConfig& config);
 

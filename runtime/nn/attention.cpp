@@ -5,13 +5,37 @@
 
 namespace tranche {
 
+namespace {
+
+// With what is left of the heads.
+AttentionConfig of_name(AttentionConfig config, const std::string& heads) {
+  const std::size_t shared_by = config.heads / config.groups;
+  config.groups = left_of(config.left, heads, config.groups);
+  config.heads = shared_by * config.groups;
+  return config;
+}
+
+}  // namespace
+
 Attention::Attention(const std::string& name, const AttentionConfig& config, const DropoutMode& mode)
-    : config_(config),
-      qkv_(name + ".qkv", config.width, (config.heads + 2 * config.groups) * config.head_width, config.bias,
-           config.deviation, config.ranks),
-      output_(name + ".output", config.heads * config.head_width, config.width, config.bias, config.output_deviation,
+    : config_(of_name(config, name + ".heads")),
+      qkv_(name + ".qkv", stream_of(config.width), queries_keys_values(name), config.bias, config.deviation,
+           config.ranks),
+      output_(name + ".output", queries(name), stream_of(config.width), config.bias, config.output_deviation,
               config.ranks),
       dropout_(name + ".weights.dropout", config.dropout, mode) {}
+
+Features Attention::queries(const std::string& name) const {
+  const std::size_t each = config_.heads / config_.groups * config_.head_width;
+  return {FeatureKind::heads, name + ".heads", config_.groups, {{0, each}}};
+}
+
+Features Attention::queries_keys_values(const std::string& name) const {
+  Features all = queries(name);
+  const std::size_t each = config_.head_width, keys = config_.heads * each, values = keys + config_.groups * each;
+  all.strips.insert(all.strips.end(), {{keys, each}, {values, each}});
+  return all;
+}
 
 Tensor Attention::forward(const Tensor& x) const {
   const ops::AttentionShape shape{.batch = x.shape()[0],

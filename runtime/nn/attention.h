@@ -21,6 +21,7 @@ struct AttentionConfig {
   double deviation = 0, output_deviation = 0;  // of their initial weights
   double dropout = 0;                          // of attention weights
   LinearRanks ranks{};
+  FeatureCounts left{};  // of "NAME.heads": groups with the heads that share them
 };
 
 class Attention {
@@ -31,8 +32,11 @@ class Attention {
   void collect(std::vector<Parameter*>& into);
 
  private:
-  AttentionConfig config_;
-  Linear qkv_;  // rows: all queries, all keys, all values; head by head
+  Features queries(const std::string& name) const;  // of heads: what the output projection reads
+  Features queries_keys_values(const std::string& name) const;
+
+  AttentionConfig config_;  // of what is left
+  Linear qkv_;              // rows: all queries, all keys, all values; head by head
   Linear output_;
   Dropout dropout_;
 };

@@ -5,8 +5,11 @@
 
 namespace tranche {
 
-Embedding::Embedding(const std::string& name, std::size_t rows, std::size_t width, double deviation)
-    : weight_{name + ".weight", {rows, width}, Initial::normal(static_cast<float>(deviation))} {}
+Embedding::Embedding(const std::string& name, const Features& rows, std::size_t width, double deviation)
+    : weight_{name + ".weight",
+              {rows.count, width},
+              Initial::normal(static_cast<float>(deviation)),
+              {rows, stream_of(width)}} {}
 
 Tensor Embedding::forward(const Tensor& numbers) const { return weight_.rows(numbers); }
 

@@ -11,7 +11,7 @@ namespace tranche {
 class Embedding {
  public:
   // weight: (rows, width), starts normal with this deviation.
-  Embedding(const std::string& name, std::size_t rows, std::size_t width, double deviation);
+  Embedding(const std::string& name, const Features& rows, std::size_t width, double deviation);
 
   Tensor forward(const Tensor& numbers) const;  // (batch, sequence) int32 to (batch, sequence, width)
   Tensor project(const Tensor& x) const;        // (batch, sequence, width) to (batch, sequence, rows): x weight^T

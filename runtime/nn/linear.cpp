@@ -21,19 +21,25 @@ double factor_deviation(double deviation, std::size_t rank) {
   return std::sqrt(deviation / std::sqrt(static_cast<double>(rank)));
 }
 
-Parameter weight_of(const std::string& name, std::size_t rows, std::size_t cols, double deviation) {
-  return {name + ".weight", {rows, cols}, Initial::normal(static_cast<float>(deviation))};
+Features factors_of(const std::string& name, std::size_t rank) {
+  return {FeatureKind::factors, name + ".factors", rank};
+}
+
+Parameter weight_of(const std::string& name, const Features& rows, const Features& cols, double deviation) {
+  return {
+      name + ".weight", {rows.entries(), cols.entries()}, Initial::normal(static_cast<float>(deviation)), {rows, cols}};
 }
 
 }  // namespace
 
-Linear::Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, double deviation,
+Linear::Linear(const std::string& name, const Features& in, const Features& out, Bias bias, double deviation,
                const LinearRanks& ranks)
-    : rank_(rank_of(name, in, out, ranks)),
+    : rank_(rank_of(name, in.entries(), out.entries(), ranks)),
       weight_(rank_ == 0 ? weight_of(name, out, in, deviation)
-                         : weight_of(name + ".left", out, rank_, factor_deviation(deviation, rank_))),
-      right_(rank_ == 0 ? Parameter{} : weight_of(name + ".right", rank_, in, factor_deviation(deviation, rank_))),
-      bias_{name + ".bias", {out}, Initial::zeros()},
+                         : weight_of(name + ".left", out, factors_of(name, rank_), factor_deviation(deviation, rank_))),
+      right_(rank_ == 0 ? Parameter{}
+                        : weight_of(name + ".right", factors_of(name, rank_), in, factor_deviation(deviation, rank_))),
+      bias_{name + ".bias", {out.entries()}, Initial::zeros(), {out}},
       has_bias_(bias) {}
 
 Tensor Linear::forward(const Tensor& x) const {

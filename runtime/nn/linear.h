@@ -19,7 +19,7 @@ class Linear {
   // "NAME.weight": (out, in), starts normal with this deviation. With a rank r, from 1 to the lesser of in and out, it
   // is the product of "NAME.left.weight", (out, r), and "NAME.right.weight", (r, in), which start so that its deviation
   // is the same. Throws Exit::job_file for another rank.
-  Linear(const std::string& name, std::size_t in, std::size_t out, Bias bias, double deviation,
+  Linear(const std::string& name, const Features& in, const Features& out, Bias bias, double deviation,
          const LinearRanks& ranks);
 
   Tensor forward(const Tensor& x) const;  // (batch, sequence, in) to (batch, sequence, out)

@@ -3,10 +3,19 @@
 #include "runtime/autograd/functions.h"
 
 namespace tranche {
+namespace {
+
+Features neurons_of(const std::string& name, const MlpConfig& config) {
+  const std::string neurons = name + ".neurons";
+  return {FeatureKind::neurons, neurons, left_of(config.left, neurons, config.inner_width)};
+}
+
+}  // namespace
 
 Mlp::Mlp(const std::string& name, const MlpConfig& config)
-    : up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation, config.ranks),
-      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation, config.ranks),
+    : up_(name + ".up", stream_of(config.width), neurons_of(name, config), config.bias, config.deviation, config.ranks),
+      down_(name + ".down", neurons_of(name, config), stream_of(config.width), config.bias, config.down_deviation,
+            config.ranks),
       activation_(config.activation) {}
 
 Tensor Mlp::forward(const Tensor& x) const { return down_.forward(autograd::activate(activation_, up_.forward(x))); }
@@ -17,9 +26,11 @@ void Mlp::collect(std::vector<Parameter*>& into) {
 }
 
 GatedMlp::GatedMlp(const std::string& name, const MlpConfig& config)
-    : gate_(name + ".gate", config.width, config.inner_width, config.bias, config.deviation, config.ranks),
-      up_(name + ".up", config.width, config.inner_width, config.bias, config.deviation, config.ranks),
-      down_(name + ".down", config.inner_width, config.width, config.bias, config.down_deviation, config.ranks),
+    : gate_(name + ".gate", stream_of(config.width), neurons_of(name, config), config.bias, config.deviation,
+            config.ranks),
+      up_(name + ".up", stream_of(config.width), neurons_of(name, config), config.bias, config.deviation, config.ranks),
+      down_(name + ".down", neurons_of(name, config), stream_of(config.width), config.bias, config.down_deviation,
+            config.ranks),
       activation_(config.activation) {}
 
 Tensor GatedMlp::forward(const Tensor& x) const {

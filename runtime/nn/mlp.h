@@ -15,6 +15,7 @@ struct MlpConfig {
   Bias bias = Bias::zeros;
   double deviation = 0, down_deviation = 0;  // of the initial weights
   LinearRanks ranks{};
+  FeatureCounts left{};  // of "NAME.neurons"
 };
 
 // down(activation(up(x)))

@@ -5,8 +5,8 @@
 namespace tranche {
 
 LayerNorm::LayerNorm(const std::string& name, std::size_t width, double epsilon)
-    : gain_{name + ".gain", {width}, Initial::ones()},
-      bias_{name + ".bias", {width}, Initial::zeros()},
+    : gain_{name + ".gain", {width}, Initial::ones(), {stream_of(width)}},
+      bias_{name + ".bias", {width}, Initial::zeros(), {stream_of(width)}},
       epsilon_(static_cast<float>(epsilon)) {}
 
 Tensor LayerNorm::forward(const Tensor& x) const {
@@ -14,7 +14,7 @@ Tensor LayerNorm::forward(const Tensor& x) const {
 }
 
 RmsNorm::RmsNorm(const std::string& name, std::size_t width, double epsilon)
-    : gain_{name + ".gain", {width}, Initial::ones()}, epsilon_(static_cast<float>(epsilon)) {}
+    : gain_{name + ".gain", {width}, Initial::ones(), {stream_of(width)}}, epsilon_(static_cast<float>(epsilon)) {}
 
 Tensor RmsNorm::forward(const Tensor& x) const { return autograd::rms_norm(x, gain_.tensor(), epsilon_); }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/base/random.h"
+#include "runtime/nn/features.h"
 #include "runtime/tensor/tensor.h"
 
 namespace tranche {
@@ -22,6 +24,7 @@ struct Parameter {
   std::string name;  // of the whole path: "blocks.7.mlp.up.weight"
   Shape shape;
   Initial initial{};
+  std::vector<Features> features{};  // of each dimension
 
   // Set when its unit is placed.
   Unit* unit = nullptr;

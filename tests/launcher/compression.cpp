@@ -301,6 +301,11 @@ TEST_F(Compression, ATeacherThatCannotTeachIsRefusedBeforeAnythingIsWritten) {
   const std::string taught = "--set distillation.teacher=teacher ";
   const std::string reduction = "--set compression_training.layer_reduction.";
   EXPECT_THAT(refusal("--set distillation.teacher=nobody"), HasSubstr("nobody"));
+  for (const char* teacher : {"[]", "[3]", "{}", "true"})
+    EXPECT_THAT(refusal(str("--set distillation.teacher=", teacher)),
+                HasSubstr("must be a directory, or a list of them"))
+        << teacher;
+  EXPECT_THAT(refusal(R"(--set distillation.teacher='["teacher", "nobody"]')"), HasSubstr("nobody"));
   EXPECT_THAT(refusal(taught + "--set model.vocab_size=300"), HasSubstr("a teacher of the same tokens is needed"));
   EXPECT_THAT(refusal(taught + "--set data.sequence_length=80 --set model.n_positions=128"),
               HasSubstr("longer than the model's 64 positions"));

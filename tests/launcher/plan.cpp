@@ -208,7 +208,11 @@ TEST_P(PlanOfAStudent, IsWhatItsRunMeasures) {
   run.digest_after(1, {.numbers = bfloat16}, {}, "teacher");
   std::vector<std::string> changes{"distillation.teacher=" + (run.folder() / "teacher").string(), "model.n_layer=1",
                                    "zero_optimization.stage=3"};
-  changes.insert(changes.end(), more.begin(), more.end());
+  for (std::string change : more) {
+    for (std::size_t at; (at = change.find("TEACHER")) != std::string::npos;)
+      change.replace(at, 7, (run.folder() / "teacher").string());
+    changes.push_back(change);
+  }
   Job job{read_job(run.write_job({.numbers = bfloat16, .micro_batches = 8}, "planned"), changes)};
   job.settle(ranks);
   const Plan planned = make_plan(job, one_host);
@@ -220,13 +224,14 @@ TEST_P(PlanOfAStudent, IsWhatItsRunMeasures) {
     EXPECT_EQ(text_of(planned.traffic), text_of(measured.traffic)) << "rank " << world.rank();
   });
 }
-INSTANTIATE_TEST_SUITE_P(Teachers, PlanOfAStudent,
-                         ::testing::Values(std::pair{2, std::vector<std::string>{}},
-                                           std::pair{4, std::vector<std::string>{"distillation.offload=cpu"}},
-                                           std::pair{2,
-                                                     std::vector<std::string>{"distillation.precision=float32",
-                                                                              "activation_checkpointing.enabled=true"}},
-                                           std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
+INSTANTIATE_TEST_SUITE_P(
+    Teachers, PlanOfAStudent,
+    ::testing::Values(std::pair{2, std::vector<std::string>{}},
+                      std::pair{4, std::vector<std::string>{"distillation.offload=cpu"}},
+                      std::pair{2, std::vector<std::string>{"distillation.precision=float32",
+                                                            "activation_checkpointing.enabled=true"}},
+                      std::pair{2, std::vector<std::string>{R"(distillation.teacher=["TEACHER", "TEACHER"])"}},
+                      std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
 
 // Llama 2 7B.
 constexpr const char* seven_billion = R"({

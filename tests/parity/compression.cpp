@@ -118,10 +118,11 @@ class Distilled : public ::testing::Test {
   SmallRun run;
   const std::string teacher = run.digest_after(15, {}, {}, "teacher");
 
-  SmallJob student(Numbers numbers, std::vector<std::string> more = {}) const {
-    more.insert(more.end(), {"distillation.teacher=" + (run.folder() / "teacher").string(), "distillation.alpha=0.7",
-                             "distillation.temperature=2", "model.n_layer=1"});
-    return {.numbers = numbers, .changes = more};
+  SmallJob student(Numbers numbers, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> changes{"distillation.teacher=" + (run.folder() / "teacher").string(),
+                                     "distillation.alpha=0.7", "distillation.temperature=2", "model.n_layer=1"};
+    changes.insert(changes.end(), more.begin(), more.end());
+    return {.numbers = numbers, .changes = changes};
   }
   void expect_equal_everywhere(const SmallJob& job, std::size_t steps) {
     const std::string expected = run.digest_after(steps, job, {});
@@ -139,6 +140,26 @@ TEST_F(Distilled, DigestsAreEqualOverArrangements) { expect_equal_everywhere(stu
 TEST_F(Distilled, DigestsAreEqualInBfloat16WithTheReverseDivergence) {
   expect_equal_everywhere(student(Numbers::bfloat16, {"distillation.divergence=reverse"}), 6);
 }
+// Two of them, of other sizes, in one's half precision: the mean of their logits.
+TEST_F(Distilled, DigestsAreEqualOverArrangementsWithSeveralTeachers) {
+  run.digest_after(6, {.architecture = Architecture::llama}, {}, "other");
+  const auto several = [&](const std::vector<std::string>& names) {
+    Json teachers = Json::array();
+    for (const std::string& name : names) teachers.push_back((run.folder() / name).string());
+    return student(Numbers::float32, {"distillation.teacher=" + teachers.dump()});
+  };
+  expect_equal_everywhere(several({"teacher", "other"}), 5);
+  const std::string both = run.digest_after(3, several({"teacher", "other"}), {});
+  EXPECT_NE(run.digest_after(3, several({"teacher"}), {}), both);
+  EXPECT_NE(run.digest_after(3, several({"other"}), {}), both);
+  // Twice the same one is that one: logits in half precision have room for their sum in float32.
+  const auto loss_of = [&](const std::vector<std::string>& names) {
+    run.digest_after(3, several(names), {});
+    return run.last().loss;
+  };
+  EXPECT_EQ(loss_of({"teacher", "teacher"}), loss_of({"teacher"}));
+}
+
 TEST_F(Distilled, AStudentOfFewerBlocksBeginsWithTheTeachers) {
   const std::string reduction = "compression_training.layer_reduction.";
   const std::vector<std::string> reduced{reduction + "enabled=true", reduction + "keep_number_layer=1"};
@@ -181,6 +202,24 @@ TEST(LowRank, DigestsAreEqualOverArrangements) {
                                .changes = {R"(model.low_rank={"blocks.0.attention.qkv": 5, "blocks.0.mlp.down": 8,
                                               "blocks.1.mlp.up": 3, "blocks.1.attention.output": 7})"}},
                               8);
+}
+
+// So is one whose blocks differ in heads and neurons.
+const std::vector<std::string> fewer{R"(model.pruned_to={"blocks.0.attention.heads": 1, "blocks.0.mlp.neurons": 40,
+                                                          "blocks.1.mlp.neurons": 23})"};
+TEST(PrunedStructure, DigestsAreEqualOverArrangements) {
+  for (const Architecture architecture : {Architecture::gpt2, Architecture::llama}) {
+    SmallJob job = quantized(Numbers::bfloat16, "dynamic");
+    job.architecture = architecture;
+    job.changes.insert(job.changes.end(), fewer.begin(), fewer.end());
+    expect_equal_everywhere(job, 5);
+  }
+}
+
+TEST_F(Distilled, AStudentWithFewerHeadsAndNeuronsHasEqualDigests) {
+  SmallJob job = student(Numbers::float32, {"model.n_layer=2"});
+  job.changes.insert(job.changes.end(), fewer.begin(), fewer.end());
+  expect_equal_everywhere(job, 5);
 }
 
 TEST(StartFrom, BeginsWithTheParametersAloneOnAnyNumberOfRanks) {

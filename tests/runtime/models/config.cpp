@@ -121,7 +121,20 @@ TEST(ModelConfig, RanksAreOfLinearsThatAreThere) {
   EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": 0})")), HasSubstr("expected one from 1 to"));
   EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": 100000})")), HasSubstr("expected one from 1 to"));
   EXPECT_THAT(refusal(gpt2(R"("low_rank": {"blocks.0.mlp.up": -1})")), HasSubstr("must be a whole number"));
-  EXPECT_THAT(refusal(gpt2(R"("low_rank": 7)")), HasSubstr("must be an object of ranks"));
+  EXPECT_THAT(refusal(gpt2(R"("low_rank": 7)")), HasSubstr("must be an object of numbers by name"));
+}
+
+TEST(ModelConfig, WhatIsLeftIsOfFeaturesThatAreThere) {
+  EXPECT_EQ(refusal(gpt2(R"("pruned_to": {"blocks.0.attention.heads": 1, "blocks.0.mlp.neurons": 5})")), "accepted");
+  EXPECT_EQ(refusal(llama(R"("pruned_to": {"blocks.0.attention.heads": 1})")), "accepted");
+  EXPECT_EQ(refusal(gpt2(R"("pruned_to": null)")), "accepted");
+  EXPECT_THAT(refusal(gpt2(R"("pruned_to": {"blocks.99.mlp.neurons": 5})")),
+              HasSubstr("the model has no such features"));
+  EXPECT_THAT(refusal(gpt2(R"("pruned_to": {"blocks.0.mlp": 5})")), HasSubstr("the model has no such features"));
+  EXPECT_THAT(refusal(gpt2(R"("pruned_to": {"blocks.0.mlp.neurons": 0})")), HasSubstr("0 are left, expected 1 to"));
+  EXPECT_THAT(refusal(gpt2(R"("pruned_to": {"blocks.0.attention.heads": 999})")), HasSubstr("expected 1 to"));
+  EXPECT_THAT(refusal(gpt2(R"("pruned_to": {"blocks.0.mlp.neurons": 2.5})")), HasSubstr("must be a whole number"));
+  EXPECT_THAT(refusal(gpt2(R"("pruned_to": [5])")), HasSubstr("must be an object of numbers by name"));
 }
 
 TEST(ModelConfig, NeutralValuesOfWhatIsNotImplementedAreAccepted) {

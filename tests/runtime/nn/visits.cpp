@@ -92,8 +92,8 @@ class Visits : public ::testing::Test {
   testing::RecordedStore store_{device_, events_};
   testing::RecordedSync sync_{events_};
   Seams seams_;
-  Embedding embedding_{"embedding", 5, 4, 0.5};
-  Linear layer_{"layer", 4, 4, Bias::zeros, 0.5, {}};
+  Embedding embedding_{"embedding", {FeatureKind::tokens, "tokens", 5}, 4, 0.5};
+  Linear layer_{"layer", stream_of(4), stream_of(4), Bias::zeros, 0.5, {}};
   Head<RmsNorm> head_{RmsNorm{"norm", 4, 1e-5}, std::nullopt, embedding_};
   std::deque<Unit> units_;
 };

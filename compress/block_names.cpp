@@ -1,0 +1,19 @@
+#include "compress/block_names.h"
+
+namespace tranche::compress {
+namespace {
+
+const std::string prefix = "blocks.";
+
+}  // namespace
+
+std::optional<std::size_t> block_of(const std::string& name) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  return std::stoul(name.substr(prefix.size()));
+}
+
+std::string in_block(const std::string& name, std::size_t block) {
+  return prefix + std::to_string(block) + name.substr(name.find('.', prefix.size()));
+}
+
+}  // namespace tranche::compress

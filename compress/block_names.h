@@ -1,0 +1,15 @@
+// Names of what lies in a model's blocks: "blocks.3.mlp.up.weight".
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace tranche::compress {
+
+// 3; none for what lies in no block.
+std::optional<std::size_t> block_of(const std::string& name);
+// The same in another block, of a name that lies in one: "blocks.1.mlp.up.weight".
+std::string in_block(const std::string& name, std::size_t block);
+
+}  // namespace tranche::compress
