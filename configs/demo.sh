@@ -31,7 +31,7 @@ mkdir -p "$run"
 # The last twentieth is held out.
 if [[ -z $text ]]; then
   text=$run/bible.txt
-  bible -f "Gen1:1-Rev22:21" < /dev/null | sed -E 's/^[0-9]?[A-Za-z]+[0-9]+:[0-9]+ //' > "$text"
+  bash configs/bible.sh > "$text"
 fi
 bytes=$(stat --format=%s "$text")
 held_out=$((bytes / 20))

@@ -1,0 +1,157 @@
+"""A table of losses after each kind of compression. compression.sh starts it, which says how."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+TRANCHE = Path(os.environ.get("TRANCHE", "build/release/tranche"))
+JOB = Path(__file__).parent / "compression.jsonc"
+FOLDER, TEACHER_STEPS, EXTRA_STEPS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+SAMPLES = 400
+WARMUP = 20
+
+
+def tranche(*arguments):
+    done = subprocess.run([TRANCHE, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"tranche {' '.join(map(str, arguments))}: {done.stderr}")
+    return done.stdout
+
+
+def settings(changes):
+    """--set options. changes: by key, as JSON takes them."""
+    texts = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in changes.items())
+    return [part for key, text in texts for part in ("--set", f"{key}={text}")]
+
+
+DATA = {"data.train": str(FOLDER / "train.h5"), "data.validation": str(FOLDER / "validation.h5")}
+
+
+def made(name, make):
+    """What `make` writes to a path, once: a stopped one is made again."""
+    path = FOLDER / name
+    if not path.exists():
+        partial = FOLDER / (name + ".being-made")
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        partial.unlink(missing_ok=True)
+        make(partial)
+        partial.rename(path)
+    return path
+
+
+def trained(name, start=None, steps=EXTRA_STEPS, rate=1e-3, **changes):
+    """A run of so many steps, from another run's parameters, or from nothing; one that was stopped goes on."""
+    folder, done = FOLDER / name, FOLDER / name / "done"
+    if not done.exists():
+        origin = {} if start is None else {"checkpoint.start_from": str(start)}
+        if start is not None and (start / "model.json").exists():
+            origin["model"] = str(start / "model.json")
+        tranche("train", JOB, "--resume", *settings({
+            **DATA, "checkpoint.directory": str(folder), "steps": steps, "optimizer.params.lr": rate,
+            "scheduler.params": {"total_num_steps": steps, "warmup_num_steps": WARMUP}, **origin, **changes}))
+        done.touch()
+        print(f"{name}: done", file=sys.stderr, flush=True)
+    return folder
+
+
+def rounded(name, of, bits):
+    """A run's weights as they are, seen by a forward that quantizes: one step of no length."""
+    return trained(name, of, 1, **quantized(bits), **{"optimizer.params.lr": 0, "optimizer.params.weight_decay": 0,
+                                                      "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0}}})
+
+
+def quantized(bits):
+    """Weights of blocks on so many bits, with a scale for each row."""
+    return {"compression_training.weight_quantization": {
+        "shared_parameters": {"enabled": True, "group_columns": 100000},
+        "different_groups": {"all": {"params": {"start_bits": bits, "target_bits": bits}, "modules": ["blocks"]}}}}
+
+
+def pruned(ratio, end=None, **shared):
+    """Weights of blocks that become zero, in a schedule over the first `end` updates."""
+    schedule = {} if end is None else {"schedule_offset_end": end, "schedule_offset_stride": 10}
+    params = {} if ratio is None else {"dense_ratio": ratio}
+    return {"compression_training.sparse_pruning": {
+        "shared_parameters": {"enabled": True, "schedule_offset": WARMUP, **schedule, **shared},
+        "different_groups": {"all": {"params": params, "modules": ["blocks"]}}}}
+
+
+def taught(teacher, alpha, temperature):
+    return {"distillation": {"teacher": str(teacher), "alpha": alpha, "temperature": temperature, "precision": "float32"}}
+
+
+def packed(name, command, source, *options):
+    return made(name + ".packed", lambda path: tranche("compress", command, source, "-o", path, *options))
+
+
+def figures(model):
+    """Parameters, bytes and loss; what was looked at before is remembered."""
+    memory = FOLDER / "figures.json"
+    known = json.loads(memory.read_text()) if memory.exists() else {}
+    if str(model) not in known:
+        text = tranche("compress", "report", JOB, model, "--samples", SAMPLES, *settings(DATA)).splitlines()
+        row = next(line.split() for line in text if line.split()[0] == str(model))
+        known[str(model)] = {"parameters": int(row[2]), "bytes": int(row[3]), "loss": float(row[8])}
+        memory.write_text(json.dumps(known, indent=1))
+    return known[str(model)]
+
+
+class Table:
+    def __init__(self, of):
+        self.of = figures(of)
+        print(f"| | bytes | of float32 | loss | of float's |\n|---|---|---|---|---|\n"
+              f"| float32 | {self.of['bytes']} | | {self.of['loss']:.4f} | |", flush=True)
+
+    def row(self, name, model, file=None):
+        """model: what computes the loss; file: what holds it, if that is another."""
+        loss, size = figures(model)["loss"], figures(file or model)["bytes"]
+        print(f"| {name} | {size} | {size / self.of['bytes']:.1%} | {loss:.4f} | {loss / self.of['loss'] - 1:+.2%} |",
+              flush=True)
+
+    def recovered(self, better, than):
+        """The part of what `than` loses against float that `better` does not."""
+        return (figures(than)["loss"] - figures(better)["loss"]) / (figures(than)["loss"] - self.of["loss"])
+
+
+def rows():
+    teacher = trained("teacher", steps=TEACHER_STEPS, rate=3e-3)
+    full = trained("float", teacher)
+    table = Table(full)
+    table.row("the same before the extra steps", teacher)
+
+    table.row("int8, dynamic", packed("int8-dynamic", "quantize", full, "--scheme", "int8-dynamic"))
+    ranges = made("ranges.json", lambda path: tranche("calibrate", full, "-o", path))
+    table.row("int8, static", packed("int8-static", "quantize", full, "--scheme", "int8-static", "--ranges", ranges))
+    table.row("int4, groups of 64", packed("int4", "quantize", full, "--scheme", "int4-weight"))
+
+    for name, bits in (("int4", 4), ("int3", 3), ("ternary", 2)):
+        nearest = rounded(f"{name}-nearest", full, bits)
+        aware = trained(f"{name}-aware", teacher, **quantized(bits))
+        table.row(f"{name} rows, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
+        table.row(f"{name} rows, trained aware of it ({table.recovered(aware, nearest):.0%} recovered)", aware,
+                  packed(f"{name}-aware", "convert", aware))
+
+    for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS // 2)),
+                       ("two of four", pruned(None, EXTRA_STEPS // 2, block_pattern="2:4")),
+                       ("a tenth of the weights", pruned(0.1, EXTRA_STEPS // 2))):
+        run = trained("sparse-" + name.replace(" ", "-"), teacher, **what)
+        table.row(f"{name} left", run, packed(run.name, "convert", run))
+
+    small = made("small", lambda path: tranche("compress", "prune-structure", teacher, "--heads", 0.5, "--neurons", 0.5,
+                                               "-o", path))
+    table.row("half of heads and neurons removed", small)
+    alone = trained("small-alone", small)
+    table.row("the same, trained on", alone)
+    student = trained("small-taught", small, **taught(full, 0.9, 2))
+    table.row(f"the same, taught by float32 ({table.recovered(student, alone):.0%} recovered)", student)
+
+    low = made("low", lambda path: tranche("compress", "low-rank", teacher, "--size", 0.5, "-o", path))
+    table.row("low rank, half the size", low)
+    table.row("the same, trained on", trained("low-on", low))
+
+
+if __name__ == "__main__":
+    rows()
