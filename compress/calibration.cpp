@@ -20,38 +20,13 @@ constexpr Range nothing_seen{std::numeric_limits<float>::infinity(), -std::numer
 
 std::string input_of(const std::string& weight) { return "the input of " + weight; }
 
-// Calls see(weight, values) for every input of this rank's windows, and see(weight, {}) for what it computes only
-// because the others do: every rank visits the units equally often.
-void show(Model& model, WatchedLinears& linears, const Windows& windows, Communicator& world, Device& device,
-          const std::function<void(const std::string&, std::span<const float>)>& see) {
-  const std::uint64_t all = count_samples(windows.file, windows.sequence_length);
-  const SequentialOrder order{windows.samples == 0 ? all : std::min(windows.samples, all), windows.micro_batch_size};
-  const std::uint64_t count = order.micro_batches();
-  const Recording pause{nullptr};
-  const Evaluating evaluating{model};
-  bool mine = false;
-  linears.watch([&](const std::string& weight, const Tensor& x) {
-    if (!mine) return see(weight, {});
-    if (x.dtype() == DType::float32) return see(weight, x.span<float>());
-    const Tensor wide = x.sibling("watched input", x.shape(), DType::float32);
-    ops::convert(x.detached(), wide);
-    see(weight, wide.span<float>());
-  });
-  for (std::uint64_t round = 0; round < pieces_of(count, world.size()); ++round) {
-    const std::uint64_t number = round * world.size() + world.rank(), read = std::min(number, count - 1);
-    mine = number < count;
-    model.forward(read_tensors(windows.file, order.samples_of(read), windows.sequence_length, read, device).tokens);
-  }
-  linears.watch({});
-}
-
 InputRanges widest_ranges(Model& model, WatchedLinears& linears, const Windows& windows, Communicator& world,
                           Device& device) {
   InputRanges ranges;
-  show(model, linears, windows, world, device, [&](const std::string& weight, std::span<const float> values) {
-    Range& range = ranges.try_emplace(weight, nothing_seen).first->second;
+  show_windows(model, linears, windows, world, device, [&](const Parameter& weight, std::span<const float> values) {
+    Range& range = ranges.try_emplace(weight.name, nothing_seen).first->second;
     if (values.empty()) return;
-    const Range seen = min_max(values, ops::QuantizationGrid::per_tensor(values.size()), input_of(weight)).front();
+    const Range seen = min_max(values, ops::QuantizationGrid::per_tensor(values.size()), input_of(weight.name)).front();
     range = {std::min(range.low, seen.low), std::max(range.high, seen.high)};
   });
   for (auto& [weight, range] : ranges) {  // in the order of names, on every rank
@@ -85,8 +60,31 @@ RangeMethod range_method_named(const std::string& name) {
 std::string_view name_of(RangeMethod method) { return method_names[static_cast<std::size_t>(method)]; }
 
 Tensor WatchedLinears::multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const {
-  if (watcher_) watcher_(weight.name, x);
+  if (watcher_) watcher_(weight, x);
   return LinearForm::multiply(x, weight, bias);
+}
+
+void show_windows(Model& model, WatchedLinears& linears, const Windows& windows, Communicator& world, Device& device,
+                  const SeeInput& see) {
+  const std::uint64_t all = count_samples(windows.file, windows.sequence_length);
+  const SequentialOrder order{windows.samples == 0 ? all : std::min(windows.samples, all), windows.micro_batch_size};
+  const std::uint64_t count = order.micro_batches();
+  const Recording pause{nullptr};
+  const Evaluating evaluating{model};
+  bool mine = false;
+  linears.watch([&](const Parameter& weight, const Tensor& x) {
+    if (!mine) return see(weight, {});
+    if (x.dtype() == DType::float32) return see(weight, x.span<float>());
+    const Tensor wide = x.sibling("watched input", x.shape(), DType::float32);
+    ops::convert(x.detached(), wide);
+    see(weight, wide.span<float>());
+  });
+  for (std::uint64_t round = 0; round < pieces_of(count, world.size()); ++round) {
+    const std::uint64_t number = round * world.size() + world.rank(), read = std::min(number, count - 1);
+    mine = number < count;
+    model.forward(read_tensors(windows.file, order.samples_of(read), windows.sequence_length, read, device).tokens);
+  }
+  linears.watch({});
 }
 
 InputRanges calibrate(Model& model, WatchedLinears& linears, const Windows& windows, RangeMethod method,
@@ -96,8 +94,8 @@ InputRanges calibrate(Model& model, WatchedLinears& linears, const Windows& wind
   if (method == RangeMethod::min_max) return ranges;
   std::map<std::string, Histogram> histograms;
   for (const auto& [weight, range] : ranges) histograms.emplace(weight, Histogram{range});
-  show(model, linears, windows, world, device, [&](const std::string& weight, std::span<const float> values) {
-    histograms.at(weight).count(values, input_of(weight));
+  show_windows(model, linears, windows, world, device, [&](const Parameter& weight, std::span<const float> values) {
+    histograms.at(weight.name).count(values, input_of(weight.name));
   });
   for (auto& [weight, histogram] : histograms) {
     const std::vector<std::uint64_t>& counts = histogram.counts();

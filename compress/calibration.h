@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 
 #include "compress/range.h"
@@ -22,7 +23,7 @@ std::string_view name_of(RangeMethod method);             // "min-max"
 // Linears that show their inputs. One thread at a time.
 class WatchedLinears : public LinearForm {
  public:
-  using Watcher = std::function<void(const std::string& weight, const Tensor& x)>;
+  using Watcher = std::function<void(const Parameter& weight, const Tensor& x)>;
   void watch(Watcher watcher) { watcher_ = std::move(watcher); }  // empty: nobody
   Tensor multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const override;
 
@@ -38,6 +39,12 @@ struct Windows {
   std::size_t micro_batch_size, sequence_length;
   std::uint64_t samples = 0;  // from the file's start; 0: all
 };
+
+// Calls see(weight, values) for every input of this rank's windows, and see(weight, {}) for what it computes only
+// because the others do: every rank visits the units equally often. Collective. `linears` are the model's.
+using SeeInput = std::function<void(const Parameter& weight, std::span<const float> values)>;
+void show_windows(Model& model, WatchedLinears& linears, const Windows& windows, Communicator& world, Device& device,
+                  const SeeInput& see);
 
 // Two passes: the range of each input, then integer counts in it. min_max needs the first alone. The windows are
 // divided over the ranks, and the result is the same bits on any number of them. Collective. `linears` are the model's.

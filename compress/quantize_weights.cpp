@@ -62,35 +62,44 @@ template <class T> void store_half(PackedTensor& tensor, std::span<const float> 
 }
 
 void store_rounded(PackedTensor& tensor, std::span<const float> values) {
-  const bool int8 = tensor.form == TensorForm::int8;
   const std::size_t cols = tensor.shape.cols();
-  const std::vector<Range> ranges = min_max(values, tensor.grid(), tensor.name);
-  for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row) {
-    for (std::size_t first = 0; first < cols; first += tensor.group, ++parameter) {
-      const std::span<const float> group = values.subspan(row * cols + first, std::min(tensor.group, cols - first));
-      const float largest = std::max(-ranges[parameter].low, ranges[parameter].high);
-      float scale = 1;
-      if (largest > 0) scale = int8 ? std::max(largest / 127, least_scale) : best_scale(tensor.form, group, largest);
-      tensor.scales.push_back(scale);
-    }
-  }
-  store_levels(tensor, values, int8 ? ops::Levels{-127, 127} : levels_of(tensor.form));
+  min_max(values, tensor.grid(), tensor.name);  // all finite
+  for (std::size_t row = 0; row < tensor.shape.rows(); ++row)
+    for (std::size_t first = 0; first < cols; first += tensor.group)
+      tensor.scales.push_back(
+          scale_of_group(tensor.form, values.subspan(row * cols + first, std::min(tensor.group, cols - first))));
+  store_levels(tensor, values, rounding_levels(tensor.form));
 }
 
 }  // namespace
 
+ops::Levels rounding_levels(TensorForm form) {
+  return form == TensorForm::int8 ? ops::Levels{-127, 127} : levels_of(form);
+}
+
+float scale_of_group(TensorForm form, std::span<const float> values) {
+  float largest = 0;
+  for (const float each : values) largest = std::max(largest, std::fabs(each));
+  if (largest == 0) return 1;
+  return form == TensorForm::int8 ? std::max(largest / 127, least_scale) : best_scale(form, values, largest);
+}
+
+void check_scales(const PackedTensor& tensor) {
+  const std::size_t groups = tensor.grid().groups();
+  for (std::size_t i = 0; i < tensor.scales.size(); ++i)
+    ensure(Exit::numerics, tensor.scales[i] >= least_scale && tensor.scales[i] <= most_scale, tensor.name, "[",
+           i / groups, ", ", i % groups * tensor.group, "...] has the scale ", tensor.scales[i],
+           ", expected one from 2^-100 to 2^100: the model did not train");
+}
+
 void store_levels(PackedTensor& tensor, std::span<const float> values, ops::Levels levels) {
+  check_scales(tensor);
   const std::size_t cols = tensor.shape.cols();
   tensor.values.assign(tensor.value_bytes(), std::byte{0});
-  for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row) {
-    for (std::size_t first = 0; first < cols; first += tensor.group, ++parameter) {
-      const float scale = tensor.scales.at(parameter);
-      ensure(Exit::numerics, scale >= least_scale && scale <= most_scale, tensor.name, "[", row, ", ", first,
-             "...] has the scale ", scale, ", expected one from 2^-100 to 2^100: the model did not train");
+  for (std::size_t row = 0, parameter = 0; row < tensor.shape.rows(); ++row)
+    for (std::size_t first = 0; first < cols; first += tensor.group, ++parameter)
       for (std::size_t col = first; col < std::min(first + tensor.group, cols); ++col)
-        tensor.set_level(row, col, level_of(values[row * cols + col], scale, levels));
-    }
-  }
+        tensor.set_level(row, col, level_of(values[row * cols + col], tensor.scales.at(parameter), levels));
 }
 
 PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
@@ -125,7 +134,8 @@ void write_packed(const std::filesystem::path& path, const PackedDescription& de
 }
 
 void quantize_model(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
-                    const std::deque<Unit>& units, const UnitReader& values_of, const InputRanges& inputs) {
+                    const std::deque<Unit>& units, const UnitReader& values_of, const InputRanges& inputs,
+                    const Rounding& round) {
   std::size_t used = 0;
   for (const Unit& unit : units)
     for (const Parameter* parameter : unit.parameters()) used += inputs.contains(parameter->name) ? 1 : 0;
@@ -139,7 +149,7 @@ void quantize_model(const std::filesystem::path& path, const PackedDescription& 
                parameter.shape.cols() <= 65536,
            parameter.name, " has ", parameter.shape.cols(), " columns, more than a sum of ",
            name_of(description.scheme), " can hold: take int8-weight");
-    PackedTensor tensor = quantize_weight(parameter.name, parameter.shape, values, plan);
+    PackedTensor tensor = round(parameter.name, parameter.shape, values, plan);
     if (const auto input = inputs.find(parameter.name); input != inputs.end())
       tensor.input = scale_of(input->second, Symmetry::affine, {0, 255}, "the input of " + parameter.name);
     ensure(Exit::data, description.scheme != Scheme::int8_static || !is_integer(plan.form) || table || tensor.input,

@@ -18,6 +18,12 @@ namespace tranche::compress {
 PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
                              const Plan& plan);
 
+// What rounding takes of a form's levels, and the scale that it takes for a group. values: finite
+ops::Levels rounding_levels(TensorForm form);
+float scale_of_group(TensorForm form, std::span<const float> values);
+// Throws Exit::numerics for a scale that is beyond 2^-100 .. 2^100.
+void check_scales(const PackedTensor& tensor);
+
 // values: round(value / scale), clamped to levels, by the tensor's scales, which are there. Throws Exit::numerics for a
 // scale that is beyond 2^-100 .. 2^100.
 void store_levels(PackedTensor& tensor, std::span<const float> values, ops::Levels levels);
@@ -36,9 +42,14 @@ using Packing = std::function<PackedTensor(const Unit&, const Parameter&, std::s
 void write_packed(const std::filesystem::path& path, const PackedDescription& description,
                   const std::deque<Unit>& units, const UnitReader& values_of, const Packing& pack);
 
-// The same with every tensor rounded to nearest. inputs: what int8_static needs, by the name of the weight. Throws
-// Exit::data if a range is that of no weight.
+// How a tensor is brought into its form; the default: quantize_weight.
+using Rounding = std::function<PackedTensor(const std::string& name, const Shape& shape, std::span<const float> values,
+                                            const Plan& plan)>;
+
+// The same with every tensor in the form that the scheme plans. inputs: what int8_static needs, by the name of the
+// weight. Throws Exit::data if a range is that of no weight.
 void quantize_model(const std::filesystem::path& path, const PackedDescription& description, std::size_t group,
-                    const std::deque<Unit>& units, const UnitReader& values_of, const InputRanges& inputs = {});
+                    const std::deque<Unit>& units, const UnitReader& values_of, const InputRanges& inputs = {},
+                    const Rounding& round = quantize_weight);
 
 }  // namespace tranche::compress

@@ -17,8 +17,8 @@ inline void check_one_rank(const char* command, const Session& session) {
 
 // Stays where it is made.
 struct OpenedModel {
-  OpenedModel(OpenedCheckpoint checkpoint, Session& session) : OpenedModel(std::move(checkpoint), session, {}) {}
-  OpenedModel(OpenedCheckpoint checkpoint, Session& session, Replica::Instead instead)
+  // instead: as a replica's.
+  OpenedModel(OpenedCheckpoint checkpoint, Session& session, Replica::Instead instead = {})
       : opened(std::move(checkpoint)),
         device(session.make_device(opened.job->device)),
         host(session.make_host(opened.job->device)),

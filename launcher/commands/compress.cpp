@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "compress/convert.h"
+#include "compress/second_order.h"
 #include "launcher/commands/commands.h"
 #include "launcher/opened_model.h"
 #include "launcher/ranks.h"
@@ -12,8 +13,8 @@ namespace tranche {
 namespace {
 
 struct Options {
-  std::string checkpoint, scheme, output, ranges;
-  std::size_t group = 64;
+  std::string checkpoint, scheme, output, ranges, rounding = "nearest", data;
+  std::size_t group = 64, samples = 128;
 };
 
 compress::PackedDescription describe(const Job& job, compress::Scheme scheme) {
@@ -29,6 +30,25 @@ void tell(const std::string& output, std::size_t parameters) {
               static_cast<unsigned long long>(written.bytes()), parameters, 8 * bytes / count, 25 * bytes / count);
 }
 
+bool has_few_bits(compress::Scheme scheme) {
+  return scheme == compress::Scheme::int4_weight || scheme == compress::Scheme::int2_weight;
+}
+
+// Weights by what their inputs are together, tables to nearest.
+compress::Rounding second_order(const Options& options, OpenedModel& model, compress::WatchedLinears& linears) {
+  const Job& job = *model.opened.job;
+  const TokenFile file{options.data.empty() ? job.data.train : options.data};
+  check_vocabulary(file, job.model_config);
+  const compress::Windows windows{file, job.batch.micro_batch_size, job.data.sequence_length, options.samples};
+  return [products = compress::input_products(model.replica.model(), linears, windows, *model.world, *model.device)](
+             const std::string& name, const Shape& shape, std::span<const float> values, const compress::Plan& plan) {
+    const auto found = products.find(name);
+    const bool linear = found != products.end() && plan.form != compress::TensorForm::int8;
+    return linear ? compress::round_by_products(name, shape, values, plan, found->second)
+                  : compress::quantize_weight(name, shape, values, plan);
+  };
+}
+
 Exit quantize_checkpoint(const Options& options, Session& session) {
   check_one_rank("compress quantize", session);
   const compress::Scheme scheme = compress::scheme_named(options.scheme);
@@ -41,10 +61,17 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
          is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
                    : "--ranges is for int8-static alone");
   const compress::InputRanges ranges = is_static ? compress::read_ranges(options.ranges) : compress::InputRanges{};
-  OpenedModel model{open_checkpoint(options.checkpoint, session), session};
+  const bool gptq = options.rounding == "gptq";
+  ensure(Exit::usage, gptq || options.rounding == "nearest", "--rounding ", options.rounding,
+         ": expected nearest or gptq");
+  ensure(Exit::usage, !gptq || has_few_bits(scheme), "--rounding gptq is for int4-weight and int2-weight");
+  ensure(Exit::usage, gptq || options.data.empty(), "--data is for --rounding gptq alone");
+  compress::WatchedLinears linears;
+  OpenedModel model{open_checkpoint(options.checkpoint, session), session, {.linears = gptq ? &linears : nullptr}};
   compress::quantize_model(
       options.output, describe(*model.opened.job, scheme), options.group, model.units(),
-      [&](const Unit& unit) { return model.values_of(unit); }, ranges);
+      [&](const Unit& unit) { return model.values_of(unit); }, ranges,
+      gptq ? second_order(options, model, linears) : compress::Rounding{compress::quantize_weight});
   tell(options.output, model.replica.model().parameters());
   return Exit::success;
 }
@@ -95,6 +122,14 @@ void add_compress(CLI::App& app, Chosen& chosen) {
   command
       ->add_option("--group", options->group,
                    "columns that share a scale, of int8-weight, int4-weight and int2-weight: 32, 64, 96 or 128")
+      ->capture_default_str();
+  command
+      ->add_option("--rounding", options->rounding,
+                   "nearest; or gptq, of int4-weight and int2-weight: by what a token file shows of the inputs")
+      ->capture_default_str();
+  command->add_option("--data", options->data, "of gptq: token file; by default the job's data.train")
+      ->type_name("FILE");
+  command->add_option("--samples", options->samples, "of gptq: how many from the file's start; 0: all")
       ->capture_default_str();
   command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return run(quantize_checkpoint, *options); }; });

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 #include "tests/launcher/program.h"
 
 namespace tranche {
@@ -67,6 +68,36 @@ TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
     const double trained = loss_of("runs/job");
     EXPECT_NEAR(loss_of("small.packed"), trained, 1e-4 * trained);
   }
+}
+
+// Two bits cost a trained model much; rounded by what its linears see, less.
+TEST_F(Compression, RoundingByTheInputsLosesLessThanToNearestAndIsTheSameEachTime) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set steps=60 --set optimizer.params.lr=0.01 --set model.n_embd=64").exit, 0);
+  const auto packed = [&](const std::string& how) {
+    const Result result = run("compress quantize runs/job --scheme int2-weight --group 32 -o small.packed " + how);
+    EXPECT_EQ(result.exit, 0) << result.errors;
+    return read_small_file(folder.path() / "small.packed");
+  };
+  const auto loss = [&](const std::string& model) { return loss_of(model + " --set model.n_embd=64"); };
+  packed("");
+  const double trained = loss("runs/job"), nearest = loss("small.packed");
+  const std::string once = packed("--rounding gptq --data train.h5 --samples 20");
+  EXPECT_LT(loss("small.packed") - trained, 0.7 * (nearest - trained));
+  EXPECT_EQ(packed("--rounding gptq --samples 20"), once);
+
+  folder.write("short.txt", "abc");
+  ASSERT_EQ(run("tokenize --tokenizer byte -o short.h5 short.txt").exit, 0);
+  const auto refusal = [&](const std::string& how, int exit) {
+    const Result result = run("compress quantize runs/job -o other.packed " + how);
+    EXPECT_EQ(result.exit, exit) << how;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "other.packed"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal("--scheme int4-weight --rounding gptq --data short.h5", 4), HasSubstr("short.h5"));
+  EXPECT_THAT(refusal("--scheme int8-weight --rounding gptq", 2), HasSubstr("is for int4-weight and int2-weight"));
+  EXPECT_THAT(refusal("--scheme int4-weight --rounding best", 2), HasSubstr("expected nearest or gptq"));
+  EXPECT_THAT(refusal("--scheme int4-weight --data short.h5", 2), HasSubstr("is for --rounding gptq alone"));
 }
 
 TEST_F(Compression, WhatCannotBeConvertedSaysWhyAndWritesNothing) {
