@@ -76,6 +76,7 @@ bool is_address(const std::string& text) {
 
 bool means(const std::string& host, const Machine& machine) {
   if (!is_address(host) && same_name(host, machine.name)) return true;
+  if (machine.addresses.empty()) return false;  // the resolver may take its time to say so
   return std::ranges::any_of(addresses_of(host), [&](const in_addr& address) {
     return std::ranges::find(machine.addresses, text_of(address)) != machine.addresses.end();
   });
@@ -85,8 +86,11 @@ std::string address_towards(const std::vector<std::string>& hosts) {
   const Machine here = this_machine();
   for (const std::string& host : hosts) {
     if (means(host, here)) continue;
-    for (const in_addr& address : addresses_of(host))
-      if (const std::string source = source_towards(address); !source.empty()) return source;
+    for (const in_addr& address : addresses_of(host)) {
+      const std::string source = source_towards(address);
+      // "localhost" is found by way of the loopback, where nobody else finds this machine.
+      if (!source.empty() && !source.starts_with("127.")) return source;
+    }
   }
   return here.name;
 }

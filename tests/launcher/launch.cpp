@@ -69,6 +69,7 @@ TEST(Hosts, AreTheMachinesThatHaveTheirAddresses) {
   EXPECT_THAT(here.addresses, ::testing::Each(Not(::testing::StartsWith("127."))));
   for (const std::string& address : here.addresses) EXPECT_TRUE(means(address, here)) << address;
   EXPECT_EQ(address_towards({here.name}), here.name);  // nobody else has to find it
+  EXPECT_EQ(address_towards({"localhost", "127.0.0.1"}), here.name);
 }
 
 TEST(Hosts, FromWhichNoRankCameAreLeftOutIfTheyWereToRunSome) {
