@@ -108,6 +108,9 @@ void Job::declare() {
   distillation.declare(
       root_.section("distillation", "A student that learns from a trained model as well; docs/compression.md."));
   checkpoint.declare(root_.section("checkpoint", "Where and how often the run is saved."));
+  train.declare_integrity(root_.section(
+      "integrity",
+      "Finding bits that change by themselves, and ranks that differ. Changes no number; docs/launch.md."));
   device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
   declare_deepspeed_keys(root_);
 }

@@ -70,7 +70,7 @@ void DiskPlacement::round() {
       {.reads = 1, .writes = 0}, {}, [](const StatePiece& at) { tranche::round(at); }, nobody_waits);
 }
 
-Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
+Tensor DiskPlacement::do_borrow(std::size_t kind, std::size_t unit) {
   const Shape shape{1, (*owned_)[unit].size};
   const Tensor whole = Tensor::empty(host_, (*owned_)[unit].unit->name() + " " + kinds_[kind] + " from disk",
                                      Category::communication, shape, DType::float32);
@@ -78,7 +78,7 @@ Tensor DiskPlacement::borrow(std::size_t kind, std::size_t unit) {
   return whole;
 }
 
-void DiskPlacement::give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) {
+void DiskPlacement::do_give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) {
   wait_for(disk_.write(offset_of(kind, unit_places_[unit]), std::as_bytes(borrowed)));
 }
 

@@ -27,13 +27,13 @@ class DiskPlacement : public OptimizerPlacement {
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string& name) override;
   bool in_memory() const override { return false; }
-  Tensor borrow(std::size_t kind, std::size_t unit) override;
-  void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override;
   void round() override;
   SumPlacement& sums() override { return sums_; }
 
  protected:
   void do_update(const Shards& gradients, const Work& work) override;
+  Tensor do_borrow(std::size_t kind, std::size_t unit) override;
+  void do_give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override;
 
  private:
   struct Piece {

@@ -21,13 +21,13 @@ class HostPlacement : public OptimizerPlacement {
 
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string& name) override;
-  Tensor borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
-  void give_back(std::size_t, std::size_t, std::span<const float>) override {}
   void round() override;
   SumPlacement& sums() override { return sums_; }
 
  protected:
   void do_update(const Shards& gradients, const Work& work) override;
+  Tensor do_borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
+  void do_give_back(std::size_t, std::size_t, std::span<const float>) override {}
 
  private:
   // A rounded piece on its way to the device.

@@ -21,7 +21,7 @@ struct Options {
   std::string hostfile, mpirun;
   std::size_t restarts = 3;
   std::optional<std::uint16_t> port;
-  double silence = 30, stall = 600, arrival = 300;  // seconds
+  double silence = 30, stall = 600, arrival = 300, pace = 10;  // seconds
   bool resume = false, refill = false, print = false;
 };
 
@@ -65,6 +65,7 @@ Exit run(Options options) {
   launched.blocks = job.batch.deal.micro_batches / job.batch.deal.block;
   launched.directory = job.directory();
   launched.port = options.port;
+  launched.pace = milliseconds_of(options.pace);
   launched.patience = {.silence = milliseconds_of(options.silence),
                        .stall = milliseconds_of(options.stall),
                        .arrival = milliseconds_of(options.arrival)};
@@ -110,6 +111,12 @@ void add_launch(CLI::App& app, Chosen& chosen) {
           "--arrival", options->arrival,
           "end the ranks when after so many seconds not all of them have connected and none has met the others")
       ->check(CLI::Range(1.0, 1e6))
+      ->type_name("S")
+      ->capture_default_str();
+  command
+      ->add_option("--pace", options->pace,
+                   "seconds over which the ranks' own work is compared, to tell of one that takes twice as long")
+      ->check(CLI::Range(0.1, 1e6))
       ->type_name("S")
       ->capture_default_str();
   command->add_option("--port", options->port, "show the run on http://127.0.0.1:P/; 0: on any port that is free")

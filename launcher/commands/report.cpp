@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "launcher/commands/commands.h"
+#include "launcher/http/exposition.h"
 #include "launcher/http/page.h"
 #include "runtime/base/file.h"
 #include "runtime/checkpoint/directory.h"
@@ -45,6 +46,8 @@ Json run_of(const std::string& directory) {
   const std::filesystem::path file = std::filesystem::path{directory} / "metrics.jsonl";
   ensure(Exit::data, std::filesystem::is_regular_file(file), directory, " is no run: it has no metrics.jsonl");
   Json run = {{"name", directory}, {"steps", steps_of(file)}};
+  if (const std::filesystem::path ranks = std::filesystem::path{directory} / ranks_file; std::filesystem::exists(ranks))
+    run["figures"] = read_json(ranks, Exit::data);
   if (const auto newest = checkpoint::find_newest_complete(directory).folder) {
     const checkpoint::Manifest manifest = checkpoint::read_manifest(*newest);
     const std::string where = newest->string();

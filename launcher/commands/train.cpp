@@ -8,9 +8,11 @@
 #include "launcher/choices.h"
 #include "launcher/commands/commands.h"
 #include "launcher/control/reporter.h"
+#include "launcher/plan.h"
 #include "launcher/progress.h"
 #include "launcher/ranks.h"
 #include "launcher/session.h"
+#include "launcher/step_fault.h"
 #include "launcher/step_trace.h"
 #include "launcher/stop.h"
 #include "launcher/teacher.h"
@@ -109,6 +111,23 @@ class Teller {
   std::map<std::string_view, std::size_t> told_;
 };
 
+std::map<std::string, double> by_kind(const trace::Account::Seconds& seconds) {
+  std::map<std::string, double> all;
+  for (std::size_t kind = 0; kind < seconds.size(); ++kind)
+    if (seconds[kind] > 0) all.emplace(trace::name_of(static_cast<trace::Kind>(kind)), seconds[kind]);
+  return all;
+}
+
+// Most bytes held so far, of the tiers that the job uses.
+std::map<std::string, std::map<std::string, std::uint64_t>> peaks_by_tier(const Job& job, const Memory& memory) {
+  std::map<std::string, std::map<std::string, std::uint64_t>> all;
+  for (const PlannedMemory& tier : peaks_of(job, memory))
+    for (std::size_t c = 0; c < category_count; ++c)
+      if (tier.peaks[c] != 0)
+        all[std::string{name_of(tier.tier)}].emplace(name_of(static_cast<Category>(c)), tier.peaks[c]);
+  return all;
+}
+
 // From the first memory that is taken to the last checkpoint.
 Exit run_job(const Options& options, Session& session, const Start& start, Reporter& reporter) {
   const Job& job = *start.job;
@@ -117,13 +136,17 @@ Exit run_job(const Options& options, Session& session, const Start& start, Repor
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
-  Assembly assembly{job, start.tokens->sha256(), *world, {*device, *host, disk}, savers.get()};
+  const std::unique_ptr<Communicator> witnesses = job.train.compares() ? session.make_control() : nullptr;
+  const Memory memory{*device, *host, disk};
+  Assembly assembly{
+      job, start.tokens->sha256(), *world, memory, {.savers = savers.get(), .witnesses = witnesses.get()}};
   if (start.resumes)
     assembly.load_newest(job.directory());
   else
     assembly.begin();
   Trainer& trainer = assembly.trainer();
   trace::name_thread("compute");
+  trace::Account time;
   StepTrace trace{options.trace, trainer.steps(), session.control()};
   const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};
 
@@ -145,10 +168,12 @@ Exit run_job(const Options& options, Session& session, const Start& start, Repor
                                     [&](std::uint64_t step) {
                                       trace.before_step(step);
                                       reporter.step(step + 1);
+                                      if (step_fault()) step_fault()(step + 1, assembly, *world);
                                       return reader.read(step, session.rank());
                                     },
                                 .report =
                                     [&](const StepReport& report, double seconds) {
+                                      reporter.spent(by_kind(time.so_far()), peaks_by_tier(job, memory));
                                       if (teller) teller->tell(report, seconds);
                                     },
                                 .save =

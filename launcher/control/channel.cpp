@@ -79,7 +79,7 @@ asio::awaitable<std::string> read_message(Socket& socket) {
 // Outlives the channel for as long as a connection still ends.
 struct ControlChannel::State : std::enable_shared_from_this<State> {
   State(asio::io_context& context, std::size_t ranks, const Options& given)
-      : io(context), options(given), roll(ranks, Clock::now()), folder(make_private_folder(given)) {
+      : io(context), options(given), roll(ranks, Clock::now(), given.pace), folder(make_private_folder(given)) {
     try {
       const std::filesystem::path path = folder / "token";
       File file = File::create(path);

@@ -29,6 +29,7 @@ class ControlChannel {
     std::filesystem::path shared;                  // used only where there are several
     std::string reached_as = this_machine().name;  // likewise: this machine's name or address, as ranks find it
     std::chrono::milliseconds introduction{5000};  // for the right token
+    std::chrono::milliseconds pace{10'000};        // over which the ranks' work is compared
   };
   // Throws Exit::storage or Exit::internal, naming what the system refused.
   ControlChannel(boost::asio::io_context& io, std::size_t ranks, const Options& options);

@@ -1,5 +1,8 @@
 #include "launcher/control/messages.h"
 
+#include <cmath>
+#include <type_traits>
+
 #include "runtime/base/json.h"
 
 namespace tranche {
@@ -27,6 +30,26 @@ std::string name(const std::string& text) {
   return cut;
 }
 
+// Under names that can be shown; a number that is none of this type, or not finite, or below zero, is refused.
+template <class T> std::map<std::string, T> figures(const Json& object) {
+  ensure(Exit::ranks, object.is_object(), where, ": figures must be in an object");
+  std::map<std::string, T> all;
+  for (const auto& [key, value] : object.items()) {
+    const bool number = std::is_integral_v<T> ? value.is_number_unsigned() : value.is_number();
+    ensure(Exit::ranks, number && value.template get<double>() >= 0 && std::isfinite(value.template get<double>()),
+           where, ": a figure that is none");
+    all[name(key)] = value.template get<T>();
+  }
+  return all;
+}
+
+std::map<std::string, std::map<std::string, std::uint64_t>> figures_by_tier(const Json& object) {
+  ensure(Exit::ranks, object.is_object(), where, ": figures must be in an object");
+  std::map<std::string, std::map<std::string, std::uint64_t>> all;
+  for (const auto& [tier, of_tier] : object.items()) all[name(tier)] = figures<std::uint64_t>(of_tier);
+  return all;
+}
+
 }  // namespace
 
 std::string encoded(const Hello& hello) {
@@ -43,6 +66,9 @@ std::string encoded(const Activity& activity) {
                  {"phase", name(activity.phase)},
                  {"collectives", activity.collectives},
                  {"collective", name(activity.collective)},
+                 {"steps", activity.steps},
+                 {"seconds", activity.seconds},
+                 {"bytes", activity.bytes},
                  {"left", activity.left}});
 }
 
@@ -83,6 +109,9 @@ Activity decoded_activity(std::string_view text) {
           .phase = name(get<std::string>(message, "phase")),
           .collectives = get<std::size_t>(message, "collectives"),
           .collective = name(get<std::string>(message, "collective")),
+          .steps = get<std::size_t>(message, "steps"),
+          .seconds = figures<double>(message.value("seconds", Json::object())),
+          .bytes = figures_by_tier(message.value("bytes", Json::object())),
           .left = get<bool>(message, "left")};
 }
 

@@ -2,11 +2,13 @@
 // JSON. The first one must be a Hello with the right token, or the supervisor hangs up.
 //
 //   {"token": "9f2c...", "rank": 1, "ranks": 4, "host": "node-a", "addresses": ["10.0.0.1"], "pid": 4711}
-//   {"step": 12, "phase": "training", "collectives": 801, "collective": "all_gather of blocks.3", "left": false}
+//   {"step": 12, "phase": "training", "collectives": 801, "collective": "all_gather of blocks.3", "left": false,
+//    "steps": 11, "seconds": {"compute": 2.25, "wait": 0.5}, "bytes": {"device": {"parameters": 81920}}}
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -36,9 +38,12 @@ inline constexpr const char* joining = "joining";
 struct Activity {
   std::uint64_t step = 0;  // under way, the first is 1; 0: none yet
   std::string phase = joining;
-  std::uint64_t collectives = 0;  // issued by the training communicator so far
-  std::string collective;         // the newest of them: operation and label
-  bool left = false;              // the last message: the rank has ended its work, well or with an error of its own
+  std::uint64_t collectives = 0;            // issued by the training communicator so far
+  std::string collective{};                 // the newest of them: operation and label
+  std::uint64_t steps = 0;                  // done since this start
+  std::map<std::string, double> seconds{};  // of these steps that its training thread spent, by kind (docs/trace.md)
+  std::map<std::string, std::map<std::string, std::uint64_t>> bytes{};  // most held so far, by tier and category
+  bool left = false;  // the last message: the rank has ended its work, well or with an error of its own
   bool operator==(const Activity&) const = default;
 };
 

@@ -112,6 +112,14 @@ void Reporter::issued(const CollectiveRecord& record) {
   activity_.collective.assign(record.op).append(" of ").append(record.label);
 }
 
+void Reporter::spent(std::map<std::string, double> seconds,
+                     std::map<std::string, std::map<std::string, std::uint64_t>> bytes) {
+  const std::lock_guard lock{mutex_};
+  ++activity_.steps;
+  activity_.seconds = std::move(seconds);
+  activity_.bytes = std::move(bytes);
+}
+
 void Reporter::report() {
   for (bool last = false; !last;) {
     std::unique_lock lock{mutex_};

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -31,6 +32,8 @@ class Reporter {
   void step(std::uint64_t step);
   void phase(std::string_view phase);
   void issued(const CollectiveRecord& record);
+  // After a step: what this start's steps have taken, and this rank holds, so far (Activity).
+  void spent(std::map<std::string, double> seconds, std::map<std::string, std::map<std::string, std::uint64_t>> bytes);
 
  private:
   void report();

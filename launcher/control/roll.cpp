@@ -33,6 +33,7 @@ void Roll::says(std::size_t rank, const Activity& activity, Time now) {
   Rank& it = ranks_.at(rank);
   if (it.activity != activity) it.moved = now;
   it.activity = activity;
+  pace_.says(rank, activity);
   it.heard = now;
 }
 

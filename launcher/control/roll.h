@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "launcher/control/messages.h"
+#include "launcher/control/pace.h"
 #include "launcher/table.h"
 #include "runtime/base/error.h"
 
@@ -19,7 +20,8 @@ class Roll {
   using Time = std::chrono::steady_clock::time_point;
 
   // Of a job of so many ranks that is started now, none of which has been heard of.
-  Roll(std::size_t ranks, Time now) : ranks_(ranks), began_(now) {}
+  Roll(std::size_t ranks, Time now, std::chrono::milliseconds pace_window = std::chrono::seconds{10})
+      : ranks_(ranks), began_(now), pace_(ranks, pace_window) {}
 
   // False if it cannot be one of them: a number out of range, a job of another size, or a rank that is there already.
   bool joins(const Hello& hello, Time now);
@@ -72,6 +74,9 @@ class Roll {
   };
   const std::vector<Rank>& ranks() const { return ranks_; }
 
+  Pace& pace() { return pace_; }
+  const Pace& pace() const { return pace_; }
+
   // Cells for each rank, and above them their names.
   std::vector<Row> rows(Time now) const;
   // The same as text.
@@ -85,6 +90,7 @@ class Roll {
   std::vector<Rank> ranks_;
   Time began_;
   std::optional<Gone> first_gone_;
+  Pace pace_;
 };
 
 }  // namespace tranche

@@ -2,8 +2,6 @@
 
 #include <cstdio>
 
-#include "runtime/base/json.h"
-
 namespace tranche {
 namespace {
 
@@ -30,9 +28,13 @@ class Text {
     name_ = name;
   }
   void sample(const std::string& value, const std::string& label = {}, const std::string& of = {}) {
-    text_ += str("tranche_", name_);
-    if (!label.empty()) text_ += str("{", label, "=\"", escaped(of), "\"}");
-    text_ += str(" ", value, "\n");
+    sample(value, label.empty() ? Labels{} : Labels{{label, of}});
+  }
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  void sample(const std::string& value, const Labels& labels) {
+    std::string text;
+    for (const auto& [label, of] : labels) text += str(text.empty() ? "{" : ",", label, "=\"", escaped(of), "\"");
+    text_ += str("tranche_", name_, text, text.empty() ? "" : "}", " ", value, "\n");
   }
   std::string take() { return std::move(text_); }
 
@@ -86,6 +88,13 @@ void of_last_step(Text& text, const Json& line) {
 
 }  // namespace
 
+Json figures_of_ranks(const Roll& roll) {
+  Json all = Json::array();
+  for (std::size_t r = 0; r < roll.ranks().size(); ++r)
+    all.push_back({{"seconds", roll.pace().of_step(r)}, {"bytes", roll.ranks()[r].activity.bytes}});
+  return all;
+}
+
 std::string status_text(const RunStatus& status, Roll::Time now) {
   Json ranks = Json::array();
   if (status.roll != nullptr) {
@@ -96,8 +105,12 @@ std::string status_text(const RunStatus& status, Roll::Time now) {
       ranks.push_back(std::move(rank));
     }
   }
-  const Json all{
-      {"run", status.run}, {"state", status.state}, {"restarts", status.restarts}, {"ranks", std::move(ranks)}};
+  const Json all{{"run", status.run},
+                 {"state", status.state},
+                 {"restarts", status.restarts},
+                 {"ranks", std::move(ranks)},
+                 {"figures", status.roll != nullptr ? figures_of_ranks(*status.roll) : Json::array()},
+                 {"events", status.events}};
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);  // a name may be cut within a character
 }
 
@@ -119,6 +132,17 @@ std::string exposition(const RunStatus& status, const std::string& metrics_line,
     for (std::size_t r = 0; r < ranks.size(); ++r)
       if (ranks[r].connected)
         text.sample(number(std::chrono::duration<double>(now - ranks[r].heard).count()), "rank", str(r));
+    text.family("rank_steps_total", "counter", "Steps that the rank has done since it was started.");
+    for (std::size_t r = 0; r < ranks.size(); ++r) text.sample(str(ranks[r].activity.steps), "rank", str(r));
+    text.family("rank_seconds_total", "counter", "Time of these steps, by what the training thread did.");
+    for (std::size_t r = 0; r < ranks.size(); ++r)
+      for (const auto& [kind, seconds] : ranks[r].activity.seconds)
+        text.sample(number(seconds), {{"rank", str(r)}, {"kind", kind}});
+    text.family("rank_peak_bytes", "gauge", "Most bytes that the rank has held, by tier and category.");
+    for (std::size_t r = 0; r < ranks.size(); ++r)
+      for (const auto& [tier, categories] : ranks[r].activity.bytes)
+        for (const auto& [category, bytes] : categories)
+          text.sample(str(bytes), {{"rank", str(r)}, {"tier", tier}, {"of", category}});
   }
   of_last_step(text, parsed(metrics_line));
   return text.take();

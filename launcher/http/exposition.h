@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "launcher/control/roll.h"
+#include "runtime/base/json.h"
 
 namespace tranche {
 
@@ -17,7 +19,14 @@ struct RunStatus {
   std::size_t restarts = 0;  // so far
   std::size_t dropped = 0;   // connections to the control channel that were no rank's
   const Roll* roll = nullptr;
+  std::vector<std::string> events{};  // that the supervisor told, the newest last
 };
+
+// What each rank said of its steps' time and its memory: a list of {"seconds": {kind: of a step}, "bytes": {tier:
+// {category: at most}}}, by rank.
+Json figures_of_ranks(const Roll& roll);
+// Where the supervisor leaves them in a run's directory.
+inline constexpr const char* ranks_file = "ranks.json";
 
 // JSON of the page's "status" event, in one line.
 std::string status_text(const RunStatus& status, Roll::Time now);

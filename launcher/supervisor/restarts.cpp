@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/corrupted.h"
 #include "runtime/checkpoint/directory.h"
 #include "runtime/train/metrics.h"
 
@@ -23,6 +24,8 @@ Ending ending_of(int status) {
   if (code == static_cast<int>(Exit::success)) return {End::finished, code, text};
   if (code == static_cast<int>(Exit::stopped)) return {End::stopped, code, text};
   if (code == static_cast<int>(Exit::ranks)) return {End::lost, code, text + ": ranks could not go on together"};
+  if (code == static_cast<int>(corrupted))
+    return {End::spoiled, code, text + ": what a rank holds has changed by itself", corrupted, 0};
   if (code == host_lost) return {End::lost, code, text + ": a host could not be reached any more"};
   if (code > 128 && code < 128 + NSIG)
     return {End::lost, code, str(text, ": a rank was killed by ", signal_text(code - 128))};

@@ -20,6 +20,7 @@ enum class End {
   stopped,  // saved and stopped, as it was asked to
   refused,  // for a reason that a second try does not change
   lost,     // a rank was killed, or could not reach another
+  spoiled,  // what a rank held has changed by itself: what was saved before is sound, and no rank is lost
 };
 struct Ending {
   End end = End::finished;

@@ -11,6 +11,7 @@
 #include "launcher/http/server.h"
 #include "launcher/supervisor/process.h"
 #include "launcher/supervisor/restarts.h"
+#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 
 namespace tranche {
@@ -23,6 +24,7 @@ constexpr std::chrono::seconds farewell{5};
 constexpr std::chrono::milliseconds look_again{100};
 // Ranks that were asked to stop are asked again: the first time they may not have been there yet to hear it.
 constexpr std::chrono::seconds tell_again{5};
+constexpr std::size_t most_events = 20;  // on the page
 
 using Clock = std::chrono::steady_clock;
 
@@ -55,9 +57,9 @@ class Supervisor {
       const auto wait = restarts.next(reached);
       ensure(ending.fault, wait.has_value(), what, "; gave up after ", restarts.in_vain(),
              " restarts that came no further than step ", reached.told, " (--max-restarts)");
-      log::info(str(what, "; going on from ", reached.saved == 0 ? "the start" : str("step ", reached.saved), " with ",
-                    ranks, ranks == 1 ? " rank" : " ranks", " in ", wait->count(), " s (restart ", restarts.in_vain(),
-                    " of ", job_.restarts, " without progress)"));
+      happens(str(what, "; going on from ", reached.saved == 0 ? "the start" : str("step ", reached.saved), " with ",
+                  ranks, ranks == 1 ? " rank" : " ranks", " in ", wait->count(), " s (restart ", restarts.in_vain(),
+                  " of ", job_.restarts, " without progress)"));
       pause(*wait);
       ++restarted_;
       if (stops_ != 0) return Exit::stopped;
@@ -73,7 +75,8 @@ class Supervisor {
             .ranks = ranks_,
             .restarts = restarted_,
             .dropped = channel_ != nullptr ? channel_->dropped() : 0,
-            .roll = channel_ != nullptr ? &channel_->roll() : nullptr};
+            .roll = channel_ != nullptr ? &channel_->roll() : nullptr,
+            .events = events_};
   }
 
   static Exit refusal(int code) {
@@ -82,7 +85,7 @@ class Supervisor {
 
   // From a start to its end, whoever brought that about.
   Ending attempt(std::size_t ranks, bool resumes) {
-    ControlChannel::Options options{.one_host = job_.place.one_host(), .shared = job_.directory};
+    ControlChannel::Options options{.one_host = job_.place.one_host(), .shared = job_.directory, .pace = job_.pace};
     if (!job_.place.hosts.empty()) options.reached_as = address_towards(names_of(job_.place.hosts));
     ControlChannel channel{io_, ranks, options};
     Process process{line_of(job_, ranks, resumes, channel.environment())};
@@ -94,6 +97,7 @@ class Supervisor {
     const Clock::time_point end = Clock::now();
     process_ = nullptr;
     channel_ = nullptr;
+    keep_figures(channel.roll());
     outlive_children(farewell);
     Ending ending = ending_of(*process.ended());
     if (channel.dropped() != 0)
@@ -126,8 +130,9 @@ class Supervisor {
       if (now - looked > 10 * look_again) roll.excuse(now);  // this process was stopped, not the ranks
       looked = now;
       if (stops_ == 1 && now - told_to_stop_ > tell_again) tell_to_stop(process);
+      for (const std::string& each : roll.pace().judge(now)) happens(each);
       if (!verdict && (verdict = roll.judge(job_.patience, now))) {
-        log::info(str("ending the ranks: ", verdict->text));
+        happens(str("ending the ranks: ", verdict->text));
         process.signal(SIGTERM);
         ended_at = now;
       }
@@ -136,12 +141,29 @@ class Supervisor {
     return verdict;
   }
 
+  // On the terminal, and on the page.
+  void happens(const std::string& what) {
+    log::info(what);
+    events_.push_back(what.substr(0, what.find('\n')));  // a table has its own place there
+    if (events_.size() > most_events) events_.erase(events_.begin());
+  }
+
+  // For reports: what the page shows of ranks does not come from metrics.jsonl.
+  void keep_figures(const Roll& roll) const {
+    if (std::ranges::none_of(roll.ranks(), [](const Roll::Rank& rank) { return rank.activity.steps != 0; })) return;
+    try {
+      write_small_file(job_.directory / ranks_file, figures_of_ranks(roll).dump() + "\n");
+    } catch (const Error& error) {
+      log::warning(str("a report will not show what ranks said: ", error.what()));
+    }
+  }
+
   // With what the ranks said last, where they were lost.
-  static Ending explained(Ending ending, const Roll& roll, Clock::time_point now) {
+  Ending explained(Ending ending, const Roll& roll, Clock::time_point now) {
     if (ending.end != End::lost) return ending;
     const bool whole_host = ending.code == host_lost;
     if (const auto verdict = whole_host ? roll.judge_lost_host(now) : roll.judge_ended(now)) {
-      log::info(verdict->text);
+      happens(verdict->text);
       ending.fault = verdict->fault;
       ending.lost = verdict->lost.size();
       if (whole_host) ending.machines = roll.machines_without(verdict->lost);
@@ -187,6 +209,7 @@ class Supervisor {
   std::size_t stops_ = 0;
   Clock::time_point told_to_stop_{};
   std::size_t ranks_ = 0, restarted_ = 0;
+  std::vector<std::string> events_;    // what the page tells
   Process* process_ = nullptr;         // of the start under way
   ControlChannel* channel_ = nullptr;  // likewise
   asio::io_context io_{1};

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "runtime/base/json.h"
 
@@ -41,6 +42,26 @@ double microseconds(std::int64_t nanoseconds) { return static_cast<double>(nanos
 std::string_view name_of(Kind kind) {
   constexpr std::string_view names[] = {"step", "compute", "optimizer", "gather", "reduce", "wait", "copy", "disk"};
   return names[static_cast<std::size_t>(kind)];
+}
+
+Kind detail::Spending::turn_to(Kind kind) noexcept {
+  const std::int64_t time = trace::now();
+  nanoseconds[static_cast<std::size_t>(now)] += time - std::exchange(since, time);
+  return std::exchange(now, kind);
+}
+
+Account::Account() {
+  check(detail::spending == nullptr, "this thread's time is accounted for already");
+  spending_.since = trace::now();
+  detail::spending = &spending_;
+}
+
+Account::Seconds Account::so_far() {
+  spending_.turn_to(spending_.now);
+  Seconds seconds;
+  std::ranges::transform(spending_.nanoseconds, seconds.begin(),
+                         [](std::int64_t each) { return 1e-9 * static_cast<double>(each); });
+  return seconds;
 }
 
 std::string Event::name() const {

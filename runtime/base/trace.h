@@ -6,6 +6,7 @@
 // and a copy into memory that start() took: no allocation, no lock. Spans may be made on any thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@
 namespace tranche::trace {
 
 enum class Kind : std::uint8_t { step, compute, optimizer, gather, reduce, wait, copy, disk };
+inline constexpr std::size_t kind_count = 8;
 std::string_view name_of(Kind kind);
 
 struct Event {
@@ -38,22 +40,31 @@ struct Event {
 namespace detail {
 inline std::atomic<bool> recording{false};
 struct Slot;
+// Where an account's thread spends its time: `now` since `since`.
+struct Spending {
+  std::array<std::int64_t, kind_count> nanoseconds{};
+  Kind now = Kind::step;
+  std::int64_t since = 0;
+  Kind turn_to(Kind kind) noexcept;  // what it was
+};
+inline thread_local Spending* spending = nullptr;  // null: nobody asks
 }  // namespace detail
 
 // From its making to its end, on one thread; spans of a thread lie within one another or apart.
 class Span {
  public:
   // what: a literal. of: copied. bytes: that are moved.
-  Span(Kind kind, const char* what, std::string_view of = {}, std::size_t bytes = 0) noexcept {
+  Span(Kind kind, const char* what, std::string_view of = {}, std::size_t bytes = 0) noexcept : Span(kind) {
     if (detail::recording.load(std::memory_order_relaxed)) [[unlikely]]
       begin(kind, what, of, bytes, Event::none);
   }
   // The `number`th step or micro-batch.
-  Span(Kind kind, const char* what, std::uint64_t number) noexcept {
+  Span(Kind kind, const char* what, std::uint64_t number) noexcept : Span(kind) {
     if (detail::recording.load(std::memory_order_relaxed)) [[unlikely]]
       begin(kind, what, {}, 0, number);
   }
   ~Span() {
+    if (detail::spending != nullptr) detail::spending->turn_to(outer_);
     if (slot_ != nullptr) [[unlikely]]
       finish();
   }
@@ -61,10 +72,30 @@ class Span {
   Span& operator=(const Span&) = delete;
 
  private:
+  explicit Span(Kind kind) noexcept {
+    if (detail::spending != nullptr) outer_ = detail::spending->turn_to(kind);
+  }
   void begin(Kind kind, const char* what, std::string_view of, std::size_t bytes, std::uint64_t number) noexcept;
   void finish() noexcept;
 
   detail::Slot* slot_ = nullptr;
+  Kind outer_ = Kind::step;
+};
+
+// How long this thread is in spans of each kind, always the innermost one's; outside of all: Kind::step. From its
+// making to its end; one on a thread. Two looks at the clock for each span.
+class Account {
+ public:
+  Account();
+  ~Account() { detail::spending = nullptr; }
+  Account(const Account&) = delete;
+  Account& operator=(const Account&) = delete;
+
+  using Seconds = std::array<double, kind_count>;  // by kind
+  Seconds so_far();                                // on its thread
+
+ private:
+  detail::Spending spending_;
 };
 
 // What this thread's row is called. name: a literal.

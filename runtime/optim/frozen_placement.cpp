@@ -9,7 +9,7 @@ void FrozenPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t) {
   for (std::size_t unit = 0; unit < owned.size(); ++unit) give_back(0, unit, borrow(0, unit).span<const float>());
 }
 
-Tensor FrozenPlacement::borrow(std::size_t kind, std::size_t unit) {
+Tensor FrozenPlacement::do_borrow(std::size_t kind, std::size_t unit) {
   check(kind == 0, "a frozen model has no moments");
   const Owned& owned = (*owned_)[unit];
   borrowed_ = Tensor::zeros(device_, owned.unit->name() + " as it is loaded", Category::workspace, {1, owned.size},
@@ -17,7 +17,7 @@ Tensor FrozenPlacement::borrow(std::size_t kind, std::size_t unit) {
   return borrowed_;
 }
 
-void FrozenPlacement::give_back(std::size_t, std::size_t unit, std::span<const float>) {
+void FrozenPlacement::do_give_back(std::size_t, std::size_t unit, std::span<const float>) {
   const Owned& owned = (*owned_)[unit];
   const Tensor values = std::exchange(borrowed_, {});
   check(static_cast<bool>(values), owned.unit->name(), ": nothing was borrowed");

@@ -15,13 +15,13 @@ class FrozenPlacement : public OptimizerPlacement {
   // Initial values are zeros.
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string&) override { check(false, "a frozen model has no optimizer"); }
-  Tensor borrow(std::size_t kind, std::size_t unit) override;
-  void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override;
   void round() override {}
   SumPlacement& sums() override { return sums_; }
 
  protected:
   void do_update(const Shards&, const Work&) override { check(false, "a frozen model is not updated"); }
+  Tensor do_borrow(std::size_t kind, std::size_t unit) override;
+  void do_give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override;
 
  private:
   Device& device_;

@@ -4,6 +4,7 @@
 
 #include "runtime/base/trace.h"
 #include "runtime/ops/elementwise.h"
+#include "runtime/optim/state_sums.h"
 
 namespace tranche {
 
@@ -56,9 +57,22 @@ void OptimizerPlacement::update(const Shards& gradients, const Work& work) {
   do_update(gradients, [&](const StatePiece& at) {
     const Doing frame{[&] { return str("updating ", at.name); }};
     const trace::Span span{trace::Kind::optimizer, "update", at.name};
+    if (sums_ != nullptr) sums_->compare(at);
     work(at);
     for (const Work& follower : followers_) follower(at);
+    if (sums_ != nullptr) sums_->record(at);
   });
+}
+
+Tensor OptimizerPlacement::borrow(std::size_t kind, std::size_t unit) {
+  Tensor whole = do_borrow(kind, unit);
+  if (sums_ != nullptr) sums_->compare(kind, unit, whole);
+  return whole;
+}
+
+void OptimizerPlacement::give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) {
+  do_give_back(kind, unit, borrowed);
+  if (sums_ != nullptr) sums_->forget(kind, unit);
 }
 
 void ResidentPlacement::do_update(const Shards& gradients, const Work& work) {

@@ -24,6 +24,8 @@ struct StatePiece {
   Tensor rounded{};               // (1, n), half: receives the rounded master; empty where there is nothing to round
 };
 
+class StateSums;
+
 // Rounds the piece's master to its copy, where it has one.
 void round(const StatePiece& piece);
 
@@ -55,17 +57,23 @@ class OptimizerPlacement {
   // Whether all state is in memory, where borrowing costs nothing.
   virtual bool in_memory() const { return true; }
   // This rank's elements of a unit, (1, owned) float32, in memory while the tensor lives.
-  virtual Tensor borrow(std::size_t kind, std::size_t unit) = 0;
+  Tensor borrow(std::size_t kind, std::size_t unit);
   // What was written to a borrowed tensor is kept.
-  virtual void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) = 0;
+  void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed);
   // Brings masters to the working copies, after they were written from outside.
   virtual void round() = 0;
+
+  // From here on state is checksummed after each update, and what an update or a borrower finds is compared: throws
+  // Exit 13 (corrupted), naming the tensors, if it has changed by itself. sums must outlive this; after adopt.
+  void compare_with(StateSums& sums) { sums_ = &sums; }
 
   // Where sums of gradients lie for these updates; lives as long as this.
   virtual SumPlacement& sums() = 0;
 
  protected:
   virtual void do_update(const Shards& gradients, const Work& work) = 0;
+  virtual Tensor do_borrow(std::size_t kind, std::size_t unit) = 0;
+  virtual void do_give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) = 0;
 
   std::vector<std::string> kinds_{"parameters"};
   Updated updated_ = [](Unit&) {};
@@ -73,6 +81,7 @@ class OptimizerPlacement {
  private:
   Event read_;
   std::vector<Work> followers_;
+  StateSums* sums_ = nullptr;
 };
 
 // Masters and moments of some units as tensors, each on the device that its owner names.
@@ -98,13 +107,13 @@ class ResidentPlacement : public OptimizerPlacement {
 
   void adopt(const std::vector<Owned>& owned, std::uint64_t seed) override;
   void add_moment(const std::string& name) override;
-  Tensor borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
-  void give_back(std::size_t, std::size_t, std::span<const float>) override {}
   void round() override;
   SumPlacement& sums() override { return sums_; }
 
  protected:
   void do_update(const Shards& gradients, const Work& work) override;
+  Tensor do_borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
+  void do_give_back(std::size_t, std::size_t, std::span<const float>) override {}
 
  private:
   Precision precision_;

@@ -57,6 +57,18 @@ void TrainConfig::declare_activations(Section& activations) {
   activations.no_effect("profile", false, "the trace shows recomputation");
 }
 
+void TrainConfig::declare_integrity(Section& section) {
+  section.all_may_change();
+  section.key("enabled", integrity)
+      .about(
+          "Whether what a rank owns (masters and moments, wherever they lie) is checksummed after each update and "
+          "compared before the next, and before it is saved. A difference ends the run with code 13.");
+  section.key("compare_every", compare_every)
+      .about(
+          "Updates between comparisons of the parameters that ranks compute with and the checksums their owners made; "
+          "0: never.");
+}
+
 namespace {
 
 std::string ranks_that_divide(std::size_t blocks) {

@@ -21,10 +21,17 @@ struct TrainConfig {
   bool recompute = false;        // activations, in backward
   std::size_t steps_per_print = 10;
 
+  bool integrity = true;           // owned state is checksummed
+  std::size_t compare_every = 10;  // updates between comparisons of copies; 0: never
+
+  bool compares() const { return integrity && compare_every != 0; }
+
   // The keys in the job itself.
   void declare(Section& job);
   // The keys in "activation_checkpointing".
   void declare_activations(Section& activations);
+  // The keys in "integrity".
+  void declare_integrity(Section& integrity);
 };
 
 // How a step's samples are divided. Micro-batches are what the numbers depend on; ranks only take turns at them.

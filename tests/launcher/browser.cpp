@@ -1,6 +1,8 @@
 // The page of a run that trains, and a report, as a browser shows them: figures are those of metrics.jsonl.
 #include <gmock/gmock.h>
 
+#include <array>
+#include <cstdio>
 #include <iterator>
 #include <map>
 #include <regex>
@@ -67,7 +69,15 @@ TEST_F(Browser, ShowsARunWhileItTrains) {
   expect_equal(figures_shown, metrics());
   EXPECT_EQ(figures_shown.at("ranks"), "2");
   EXPECT_THAT(page, ::testing::HasSubstr(" s ago</td>"));  // the table of ranks, to its last column
-  std::ifstream seconds{folder.path() / "used"};           // of the processor, of the clock
+  // Rank 0's memory, as its lines have it, in the row that it told the supervisor; and where its steps' time goes.
+  std::array<char, 32> parameters{};
+  std::snprintf(parameters.data(), parameters.size(), "%.3g KiB",
+                metrics().back()["peak_bytes"]["parameters"].get<double>() / 1024);
+  EXPECT_THAT(page, ::testing::AllOf(::testing::HasSubstr("<th>device: parameters</th>"),
+                                     ::testing::HasSubstr(str("<td class=\"number\">", parameters.data(), "</td>")),
+                                     ::testing::HasSubstr("<th>compute</th>")));
+  EXPECT_THAT(page, ::testing::Not(::testing::HasSubstr(">undefined<")));
+  std::ifstream seconds{folder.path() / "used"};  // of the processor, of the clock
   double computing = 1e300, running = 0;
   seconds >> computing >> running;
   EXPECT_LE(computing, 1 + running / 4) << "who watches takes the ranks' time";

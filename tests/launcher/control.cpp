@@ -172,7 +172,10 @@ TEST_F(RollCall, BlamesNobodyForItsOwnSleep) {
 }
 
 TEST(Messages, ComeBackAsTheyWereAndAreBounded) {
-  const Activity activity = at(3, 8, "all_gather of blocks.1");
+  Activity activity = at(3, 8, "all_gather of blocks.1");
+  activity.steps = 2;
+  activity.seconds = {{"compute", 0.25}, {"wait", 1.5}};
+  activity.bytes = {{"device", {{"parameters", 4096}}}, {"host", {{"optimizer", 12}}}};
   const std::string frame = encoded(activity);
   unsigned char header[message_header];
   std::copy_n(frame.begin(), message_header, header);
@@ -191,6 +194,12 @@ TEST(Messages, ComeBackAsTheyWereAndAreBounded) {
   EXPECT_EQ(decoded_hello(text).machine, hello.machine);
   text.replace(text.find("10.0.0.2"), 8, "10.0.0.x");
   EXPECT_THROW(decoded_hello(text), Error);
+  const std::string good =
+      R"({"step": 1, "phase": "x", "collectives": 1, "collective": "y", "steps": 1, "left": false)";
+  EXPECT_EQ(decoded_activity(good + "}").steps, 1u);
+  for (const char* bad : {R"("seconds": 1)", R"("seconds": {"wait": -1})", R"("seconds": {"wait": "1"})",
+                          R"("bytes": {"device": 4})", R"("bytes": {"device": {"parameters": 0.5}})"})
+    EXPECT_THROW(decoded_activity(good + ", " + bad + "}"), Error) << bad;
 }
 
 class Channel : public ::testing::Test {

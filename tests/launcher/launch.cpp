@@ -130,6 +130,8 @@ TEST(Restarts, DependOnHowTheRanksEnded) {
   EXPECT_EQ(exited(75), End::stopped);
   for (const int code : {1, 2, 3, 4, 5, 6, 7, 8, 10, 127}) EXPECT_EQ(exited(code), End::refused) << code;
   for (const int code : {9, 134, 137, 139, 205}) EXPECT_EQ(exited(code), End::lost) << code;
+  EXPECT_EQ(exited(13), End::spoiled);
+  EXPECT_EQ(ending_of(13 << 8).lost, 0u);  // every place is as good as before
   EXPECT_THAT(ending_of(137 << 8).text, HasSubstr("signal 9 (Killed)"));
   EXPECT_EQ(ending_of(SIGKILL).end, End::lost);  // mpirun itself
   EXPECT_EQ(ending_of(SIGKILL).code, 137);

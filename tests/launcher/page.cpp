@@ -57,6 +57,8 @@ class Page : public ::testing::Test {
  protected:
   Page() {
     roll.joins({.token = "", .rank = 0, .ranks = 2, .machine = {"a \"host\""}, .pid = 5}, Roll::Time::clock::now());
+    roll.says(0, {.steps = 4, .seconds = {{"compute", 0.5}}, .bytes = {{"host", {{"optimizer", 8192}}}}},
+              Roll::Time::clock::now());
     folder.write("metrics.jsonl", line(1) + "\n" + line(2, "\"nan\"") + "\n");
     serving = std::thread{[this] { io.run(); }};
   }
@@ -109,12 +111,15 @@ TEST_F(Page, ServesThePageHealthAndMetrics) {
   EXPECT_THAT(get("/"), AllOf(StartsWith("HTTP/1.1 200 OK"), HasSubstr("Content-Security-Policy: default-src 'none'"),
                               HasSubstr("EventSource(\"events\")"), Not(HasSubstr("src=")), HasSubstr("</html>")));
   EXPECT_THAT(get("/health"), AllOf(StartsWith("HTTP/1.1 200 OK"), HasSubstr("\"state\":\"running\""),
-                                    HasSubstr("\"heard of\":\"never\"")));
+                                    HasSubstr("\"heard of\":\"never\""), HasSubstr("\"seconds\":{\"compute\":0.125}"),
+                                    HasSubstr("\"bytes\":{\"host\":{\"optimizer\":8192}}")));
   EXPECT_THAT(
       get("/metrics"),
       AllOf(HasSubstr("text/plain; version=0.0.4"), HasSubstr("\n# TYPE tranche_step gauge\ntranche_step 2\n"),
             HasSubstr("\ntranche_loss NaN\n"), HasSubstr("\ntranche_restarts_total 3\n"),
-            HasSubstr("tranche_rank_up{rank=\"1\"} 0\n"), HasSubstr("tranche_peak_bytes{of=\"parameters\"} 4096\n")));
+            HasSubstr("tranche_rank_up{rank=\"1\"} 0\n"), HasSubstr("tranche_peak_bytes{of=\"parameters\"} 4096\n"),
+            HasSubstr("tranche_rank_seconds_total{rank=\"0\",kind=\"compute\"} 0.5\n"),
+            HasSubstr("tranche_rank_peak_bytes{rank=\"0\",tier=\"host\",of=\"optimizer\"} 8192\n")));
   EXPECT_THAT(get("/", "HEAD"), AllOf(StartsWith("HTTP/1.1 200 OK"), Not(HasSubstr("<html"))));
 }
 
@@ -156,6 +161,7 @@ TEST_F(Report, IsOnePageWithTheFiguresOfRuns) {
   std::filesystem::create_directories(folder.path() / "a");
   std::filesystem::create_directories(folder.path() / "b<script>");
   folder.write("a/metrics.jsonl", line(1) + "\n" + line(2, "1.25") + "\n{\"step\": 3, \"lo");
+  folder.write("a/ranks.json", R"([{"seconds":{"compute":0.75},"bytes":{"device":{"gradients":512}}}])");
   folder.write("b<script>/metrics.jsonl", line(1, "\"inf\"") + "\n");
   const Result result = run("report a 'b<script>' -o r.html");
   ASSERT_EQ(result.exit, 0) << result.errors;
@@ -163,7 +169,8 @@ TEST_F(Report, IsOnePageWithTheFiguresOfRuns) {
   std::ifstream stream{folder.path() / "r.html"};
   const std::string page{std::istreambuf_iterator<char>{stream}, {}};
   EXPECT_THAT(page, AllOf(HasSubstr("\"loss\":1.25"), HasSubstr("b\\u003cscript>"), HasSubstr("\"parameters\":4096"),
-                          Not(HasSubstr("b<script>")), Not(HasSubstr("src=")), Not(HasSubstr("https:"))));
+                          HasSubstr("\"compute\":0.75"), HasSubstr("\"gradients\":512"), Not(HasSubstr("b<script>")),
+                          Not(HasSubstr("src=")), Not(HasSubstr("https:"))));
 }
 
 TEST_F(Report, NamesWhatIsNoRun) {

@@ -6,8 +6,10 @@
 
 #include "offload/disk_placement.h"
 #include "offload/host_placement.h"
+#include "runtime/base/corrupted.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/ops/elementwise.h"
+#include "runtime/optim/state_sums.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tranche {
@@ -87,6 +89,51 @@ TEST_P(Placements, TellOfEachUnitOnceWithItsNewValues) {
   EXPECT_THAT(told, ::testing::ElementsAre("told unit0", "told unit1", "told unit2", "told unit3"));
   EXPECT_LT(std::ranges::find(order, "told unit0"), std::ranges::find(order, "update unit2"));
   EXPECT_LT(std::ranges::find(order, "told unit1"), std::ranges::find(order, "update unit3"));
+}
+
+// A bit of unit0's first moments changes between two updates, where they lie.
+TEST_P(Placements, FindBitsThatFlip) {
+  placement_->adopt(store_.owned(), 1);
+  placement_->add_moment("moment");
+  StateSums sums{store_.owned(), placement_->kinds()};
+  placement_->compare_with(sums);
+  Shards gradients;
+  for (const Owned& owned : store_.owned())
+    gradients.push_back(Tensor::zeros(placement_->sums().home(*owned.unit, device_), "gradient", Category::gradients,
+                                      {1, owned.size}, DType::float32));
+  const auto update = [&] { placement_->update(gradients, begin_again); };
+  update();
+  update();
+  for (std::size_t kind = 0; kind < 2; ++kind) EXPECT_EQ(placement_->borrow(kind, 0).span<float>().size(), 1024u);
+
+  // What is given back was meant.
+  const Tensor masters = placement_->borrow(0, 1);
+  masters.span<float>()[5] = 3;
+  placement_->give_back(0, 1, masters.span<const float>());
+  update();
+
+  if (placement_->in_memory()) {
+    placement_->borrow(1, 0).byte_span()[40] ^= std::byte{1};
+  } else {  // behind the masters
+    std::size_t elements = 0;
+    for (const Owned& owned : store_.owned()) elements += owned.size;
+    alignas(4096) static std::byte page[4096];
+    page[40] = std::byte{1};
+    const std::size_t moments = (4 * elements + SwapFile::alignment - 1) / SwapFile::alignment * SwapFile::alignment;
+    wait_for(disk_.write(moments, page));
+  }
+  const auto told = [](const auto& work) -> std::string {
+    try {
+      work();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit(), corrupted);
+      return error.what();
+    }
+    return "nothing";
+  };
+  const auto expected = ::testing::HasSubstr("a bit has flipped: moment of p0 (elements 0 to 1024 of unit0)");
+  EXPECT_THAT(told([&] { placement_->borrow(1, 0); }), expected);  // as a checkpoint would
+  EXPECT_THAT(told(update), expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, Placements, ::testing::Values("device", "host", "host_in_part", "disk"),

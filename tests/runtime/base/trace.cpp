@@ -75,6 +75,36 @@ TEST(Trace, TellsThreadsApart) {
   for (const auto& [thread, count] : by_thread) EXPECT_EQ(count, 1000);
 }
 
+TEST(Accounts, GiveTimeToTheInnermostSpanOfTheirThread) {
+  const auto pass = [](int milliseconds) {
+    for (const std::int64_t end = now() + milliseconds * 1'000'000; now() < end;) continue;
+  };
+  const auto of = [](const Account::Seconds& seconds, Kind kind) { return seconds[static_cast<std::size_t>(kind)]; };
+  { const Span before{Kind::disk, "before"}; }
+  Account account;
+  const std::int64_t begin = now();
+  {
+    const Span forward{Kind::compute, "forward"};
+    pass(4);
+    {
+      const Span wait{Kind::wait, "wait"};
+      pass(20);
+    }
+    std::thread{[&] {
+      const Span elsewhere{Kind::copy, "on another thread"};
+      pass(1);
+    }}.join();
+  }
+  const Account::Seconds spent = account.so_far();
+  EXPECT_GE(of(spent, Kind::compute), 0.005);
+  EXPECT_GE(of(spent, Kind::wait), 0.020);
+  EXPECT_EQ(of(spent, Kind::copy), 0);
+  EXPECT_EQ(of(spent, Kind::disk), 0);
+  double all = 0;
+  for (const double each : spent) all += each;
+  EXPECT_NEAR(all, 1e-9 * static_cast<double>(now() - begin), 0.002);  // nothing is counted twice, or lost
+}
+
 TEST(Trace, IsChromesFormat) {
   const Event step{.kind = Kind::step, .what = "step", .number = 3, .thread = 5, .begin = 2'000'500, .end = 2'003'000};
   Event write{.kind = Kind::disk, .what = "write", .bytes = 12, .thread = 5, .begin = 2'001'000, .end = 2'001'250};
