@@ -13,11 +13,12 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/round.h"
+#include "runtime/device/reserved_memory.h"
 
 namespace tranche {
 namespace {
 
-constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
+constexpr std::size_t page = 4096;
 constexpr std::size_t least_mapped = std::size_t{64} << 20;
 
 [[noreturn]] void refuse(Exit exit, int descriptor, const std::string& what) {
@@ -29,18 +30,12 @@ constexpr std::size_t least_mapped = std::size_t{64} << 20;
 // At an address that has huge pages where the file has them, which the system looks for only where it makes such files
 // itself. NORESERVE: the length is an upper bound, not a promise to use it.
 std::byte* map(int descriptor, std::size_t bytes, int protection) {
-  void* room = ::mmap(nullptr, bytes + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (room == MAP_FAILED) return nullptr;
-  std::byte* first = static_cast<std::byte*>(room);
-  const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(room) % huge_page) % huge_page;
-  std::byte* begin = first + before;
-  const std::size_t mapped = padded(bytes, page);
+  std::byte* begin = reserve_addresses(padded(bytes, page));
+  if (begin == nullptr) return nullptr;
   if (::mmap(begin, bytes, protection, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, descriptor, 0) == MAP_FAILED) {
-    ::munmap(room, bytes + huge_page);
+    ::munmap(begin, padded(bytes, page));
     return nullptr;
   }
-  if (before != 0) ::munmap(first, before);
-  if (mapped < bytes + huge_page - before) ::munmap(begin + mapped, bytes + huge_page - before - mapped);
   ::madvise(begin, bytes, MADV_HUGEPAGE);  // a wish; the system may decline
   return begin;
 }

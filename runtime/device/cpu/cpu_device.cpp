@@ -3,8 +3,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
@@ -15,7 +17,7 @@
 #include "runtime/device/work_queue.h"
 
 // The address sanitizer's, absent from every other build. Without being told it takes memory that is kept for later,
-// and what a size class adds, for memory in use.
+// and what rounding to pages adds, for memory in use.
 extern "C" {
 [[gnu::weak]] void __asan_poison_memory_region(const volatile void* begin, std::size_t bytes);
 [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* begin, std::size_t bytes);
@@ -40,22 +42,21 @@ bool is_read_by_peers(Category category) {
 }
 
 // More than the machine has can never be in use. It is address space alone: pages come when they are touched.
-std::size_t longest_file() {
+std::size_t machine_memory() {
   return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// The pages come at once: that there are none is an answer here, where later it would be a bus error. Whole huge ones
-// are put together from their first page; asking for them in advance is no help where the system's setting for files is
-// "never", as it mostly is. False: the machine has no more memory.
-bool make_pages(std::byte* block, std::size_t bytes) {
-  const std::size_t whole = bytes / huge_page * huge_page;
-  const auto write = [](std::byte* begin, std::size_t length) {
-    return ::madvise(begin, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;  // EINVAL: before Linux 5.14
+// The pages of a file come at once: that there are none is an answer here, where later it would be a bus error. They
+// are put together to huge ones from the first page of each; asking for those in advance is no help where the system's
+// setting for files is "never", as it mostly is. False: the machine has no more memory.
+bool make_pages(std::byte* begin, std::size_t bytes) {
+  const auto write = [](std::byte* first, std::size_t length) {
+    return ::madvise(first, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;  // EINVAL: before Linux 5.14
   };
-  for (std::size_t begin = 0; begin < whole; begin += huge_page)
-    if (!write(block + begin, page)) return false;
-  if (whole != 0) ::madvise(block, whole, madvise_collapse);  // a wish too
-  return write(block, padded(bytes, page));
+  for (std::size_t at = 0; at < bytes; at += huge_page)
+    if (!write(begin + at, page)) return false;
+  ::madvise(begin, bytes, madvise_collapse);  // a wish too
+  return write(begin, bytes);
 }
 
 // One thread: a copy runs beside computation, at a core's share of the memory's speed.
@@ -75,7 +76,7 @@ class CpuCopyStream : public CopyStream {
 
 std::unique_ptr<MemoryFile> make_file() {
   try {
-    return std::make_unique<MemoryFile>(longest_file());
+    return std::make_unique<MemoryFile>(machine_memory());
   } catch (const Error& error) {
     log::everywhere(
         str("peers on this host cannot read this rank's memory, so collectives go through messages, which is "
@@ -89,69 +90,52 @@ std::unique_ptr<MemoryFile> make_file() {
 
 CpuDevice::CpuDevice(std::size_t threads, std::size_t capacity, Sharing sharing, Tier tier)
     : Device(DeviceType::cpu, capacity, tier),
+      memory_(machine_memory()),
       file_(sharing == Sharing::with_host ? make_file() : nullptr),
+      own_{memory_.data(), Arena{memory_.bytes()}},
+      shared_{file_ ? file_->data() : nullptr, Arena{file_ ? file_->bytes() : 0}},
       pool_(threads) {}
 
 CpuDevice::~CpuDevice() {
-  for (const Blocks* all : {&free_, &free_in_file_})
-    for (const auto& [bytes, blocks] : *all)
-      for (std::byte* block : blocks) {
-        permit(block, bytes);  // whoever gets these addresses next
-        if (all == &free_) ::munmap(block, bytes);
-      }
+  for (const Ground* ground : {&own_, &shared_}) permit(ground->data, ground->reached);  // whoever gets these addresses
 }
 
 std::unique_ptr<CopyStream> CpuDevice::copy_stream() { return std::make_unique<CpuCopyStream>(); }
 
-std::byte* CpuDevice::take(Blocks& blocks, std::size_t mapped) {
-  const std::lock_guard lock{mutex_};
-  const auto found = blocks.find(mapped);
-  if (found == blocks.end() || found->second.empty()) return nullptr;
-  std::byte* block = found->second.back();
-  found->second.pop_back();
-  return block;
+bool CpuDevice::reach(Ground& ground, std::size_t end) {
+  if (end <= ground.reached) return true;
+  const bool own = &ground == &own_;
+  const std::size_t wanted = std::min(padded(end, huge_page), own ? memory_.bytes() : file_->bytes());
+  const bool made =
+      own ? memory_.open(ground.reached, wanted) : make_pages(ground.data + ground.reached, wanted - ground.reached);
+  if (made) ground.reached = wanted;
+  return made;
 }
 
-std::byte* CpuDevice::allocate_bytes(std::size_t bytes, Category category) {
-  const std::size_t mapped = size_class(bytes);
-  const bool shared = file_ != nullptr && is_read_by_peers(category);
-  std::byte* data = take(shared ? free_in_file_ : free_, mapped);
-  if (data != nullptr) {
-    permit(data, bytes);
-    return data;
-  }
-  if (shared) {
-    data = new_in_file(bytes, mapped);
-  } else {
-    void* block = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) return nullptr;
-    if (mapped >= huge_page) ::madvise(block, mapped, MADV_HUGEPAGE);  // a wish; the system may decline
-    data = static_cast<std::byte*>(block);
-  }
-  if (data != nullptr) forbid(data + bytes, mapped - bytes);
-  return data;
-}
-
-std::byte* CpuDevice::new_in_file(std::size_t bytes, std::size_t mapped) {
-  std::size_t begin = 0;
-  {
-    const std::lock_guard lock{mutex_};
-    begin = mapped >= huge_page ? padded(end_, huge_page) : end_;
-    if (begin > file_->bytes() || mapped > file_->bytes() - begin) return nullptr;
-    end_ = begin + mapped;
-  }
-  std::byte* block = file_->data() + begin;
-  if (make_pages(block, bytes)) return block;
-  forbid(block, mapped);
+std::byte* CpuDevice::take(Ground& ground, std::size_t bytes) {
   const std::lock_guard lock{mutex_};
-  free_in_file_[mapped].push_back(block);
+  const std::optional<std::size_t> begin = ground.arena.take(bytes);
+  if (!begin) return nullptr;
+  if (reach(ground, *begin + bytes)) return ground.data + *begin;
+  ground.arena.give_back(*begin, bytes);
   return nullptr;
 }
 
+std::byte* CpuDevice::allocate_bytes(std::size_t bytes, Category category) {
+  const std::size_t whole = padded(bytes, page);
+  std::byte* data = take(file_ != nullptr && is_read_by_peers(category) ? shared_ : own_, whole);
+  if (data == nullptr) return nullptr;
+  permit(data, bytes);
+  forbid(data + bytes, whole - bytes);
+  return data;
+}
+
 void CpuDevice::free_bytes(std::byte* data, std::size_t bytes) {
-  forbid(data, size_class(bytes));
+  const std::size_t whole = padded(bytes, page);
+  forbid(data, whole);
   const std::lock_guard lock{mutex_};
-  (in_file(data) ? free_in_file_ : free_)[size_class(bytes)].push_back(data);
+  Ground& ground = in_file(data) ? shared_ : own_;
+  ground.arena.give_back(static_cast<std::size_t>(data - ground.data), whole);
 }
 
 }  // namespace tranche

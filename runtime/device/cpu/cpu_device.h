@@ -3,26 +3,27 @@
 
 #include <cstddef>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <vector>
 
+#include "runtime/device/cpu/arena.h"
 #include "runtime/device/cpu/thread_pool.h"
 #include "runtime/device/device.h"
 #include "runtime/device/memory_file.h"
+#include "runtime/device/reserved_memory.h"
 
 namespace tranche {
 
 // Whether other ranks of the host may read what they need of a device where it lies.
 enum class Sharing { nothing, with_host };
 
-// Freed memory is kept for the next allocation of the same size class, because first touch of fresh pages costs far
-// more than anything done with them: after the first step a training loop asks the system for nothing.
+// All memory comes from an arena, which keeps what is freed, because first touch of fresh pages costs far more than
+// anything done with them: after the first step a training loop asks the system for nothing. An arena is a stretch of
+// addresses as long as the machine's memory, in huge pages where the system gives them; pages come as it fills.
 //
-// With Sharing::with_host, parameters, gradients and what is communicated lie in a memory file, and all else in memory
-// of the process's own, which has huge pages more often. Where the system has no such files it says so, and
-// memory_file() is null.
+// With Sharing::with_host, parameters, gradients and what is communicated lie in a memory file, an arena of its own,
+// and all else in memory of the process's own, which has huge pages more often. Where the system has no such files it
+// says so, and memory_file() is null.
 class CpuDevice : public Device {
  public:
   // threads: how many compute, the calling one included.
@@ -39,15 +40,20 @@ class CpuDevice : public Device {
   void free_bytes(std::byte* data, std::size_t bytes) override;
 
  private:
-  using Blocks = std::map<std::size_t, std::vector<std::byte*>>;  // by size class
-  std::byte* take(Blocks& blocks, std::size_t mapped);
-  std::byte* new_in_file(std::size_t bytes, std::size_t mapped);
+  // An arena with its memory, of which the first `reached` bytes can be used.
+  struct Ground {
+    std::byte* data = nullptr;
+    Arena arena;
+    std::size_t reached = 0;
+  };
+  std::byte* take(Ground& ground, std::size_t bytes);
+  bool reach(Ground& ground, std::size_t end);
   bool in_file(const std::byte* data) const { return file_ != nullptr && file_->holds({data, 1}); }
 
   std::mutex mutex_;
-  Blocks free_, free_in_file_;
+  ReservedMemory memory_;
   std::unique_ptr<MemoryFile> file_;
-  std::size_t end_ = 0;  // of what the file has given out so far
+  Ground own_, shared_;
   ThreadPool pool_;
 };
 
