@@ -17,7 +17,17 @@ CopyCheck::CopyCheck(std::size_t every, ShownStore& store, const StateSums& sums
 }
 
 void CopyCheck::begin_step(std::uint64_t updates) {
-  if (updates == 0 || updates % every_ != 0) return;
+  if (updates != 0 && updates % every_ == 0) compare_all_owners(updates);
+}
+
+void CopyCheck::before_save(std::uint64_t updates) {
+  const auto is_whole = [&](const Owned& owned) { return parts_of(owned.unit->index()) == 1; };
+  if (updates == 0 || std::ranges::none_of(store_.owned(), is_whole)) return;
+  compare_all_owners(updates);
+  told_.clear();
+}
+
+void CopyCheck::compare_all_owners(std::uint64_t updates) {
   const Doing frame{[&] { return str("comparing the ranks' parameters after update ", updates); }};
   const std::size_t units = store_.owned().size();
   std::vector<Sum> mine(units);

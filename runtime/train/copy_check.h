@@ -26,12 +26,17 @@ class CopyCheck : public OwnerState {
   void begin_step(std::uint64_t updates) override;
   void end_step(bool taken) override;
 
+  // Collective, between steps, before a checkpoint of these updates: where every rank owns all, each saves a part, and
+  // what they disagree on would be in it. Throws as begin_step does.
+  void before_save(std::uint64_t updates);
+
  private:
   struct Sum {
     std::uint64_t known = 0, value = 0;
   };
   // How many parts a unit's flat layout has, each with an owner of its own; 1: every rank owns the whole.
   std::size_t parts_of(std::size_t unit) const;
+  void compare_all_owners(std::uint64_t updates);
   void compare_owners(std::size_t unit) const;
   void compare_copy(const Unit& unit);
 
