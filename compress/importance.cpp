@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "compress/block_names.h"
+#include "compress/step_sizes.h"
 #include "runtime/ops/elementwise.h"
 #include "runtime/train/batches.h"
 
@@ -88,6 +89,7 @@ Scores scores_by_norm(Importance norm, const std::deque<Unit>& units, const Unit
   for (const Unit& unit : units) {
     const UnitValues flat = values_of(unit);
     for (const Parameter* each : unit.parameters()) {
+      if (is_step_sizes(each->name)) continue;
       const std::span<const float> values = flat.values.subspan(each->offset, each->shape.size());
       if (const auto block = block_of(each->name))
         for (const float value : values) of_block(scores, *block) += term(value);
@@ -165,9 +167,9 @@ Scores ActivationScores::show(Model& model, WatchedLinears& linears, const Windo
     for (const Parameter* each : unit.parameters())
       if (reads(*each)) readers[each->name] = each;
   std::map<std::string, std::vector<double>> squares;  // of each column's inputs, by the weight that reads them
-  linears.watch([&](const std::string& weight, const Tensor& x) {
-    if (!readers.contains(weight)) return;
-    std::vector<double>& sums = squares.try_emplace(weight, x.cols()).first->second;
+  linears.watch([&](const Parameter& weight, const Tensor& x) {
+    if (!readers.contains(weight.name)) return;
+    std::vector<double>& sums = squares.try_emplace(weight.name, x.cols()).first->second;
     const std::span<const float> values = x.span<float>();
     for (std::size_t e = 0; e < values.size(); ++e) sums[e % sums.size()] += double{values[e]} * double{values[e]};
   });

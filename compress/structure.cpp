@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "compress/block_names.h"
+#include "compress/step_sizes.h"
 #include "runtime/base/error.h"
 
 namespace tranche::compress {
@@ -96,6 +97,7 @@ Dependencies dependencies_of(const std::deque<Unit>& units) {
   Dependencies all;
   for (const Unit& unit : units)
     for (const Parameter* each : unit.parameters()) {
+      if (is_step_sizes(each->name)) continue;  // of quantization, which a smaller model does not take over
       check(each->features.size() == each->shape.dimensions(), each->name, " does not say what its dimensions are");
       for (std::size_t dimension = 0; dimension < each->features.size(); ++dimension) {
         const Features& features = each->features[dimension];

@@ -138,7 +138,14 @@ Exit prune_checkpoint(const Options& options, Session& session) {
   const compress::Cut cut = compress::choose_cut(dependencies, config.layers, scoring.of(whole), parts);
 
   const Json model = compress::cut_model(whole.opened.job->model, config, dependencies, cut);
-  const std::unique_ptr<Job> job = job_of_remade(whole.opened.folder, model);
+  const std::unique_ptr<Job> job = [&] {
+    const Doing frame{[] {
+      return std::string{
+          "making the smaller model: a linear of low rank keeps its rank, so remove heads and neurons "
+          "before compress low-rank, or fewer of them"};
+    }};
+    return job_of_remade(whole.opened.folder, model);
+  }();
   TrainedValues old{whole};
   const std::size_t after = write_remade(options.output, whole, *job, [&](const Parameter& each) {
     const std::string name = cut.name_before(each.name);

@@ -3,8 +3,8 @@
 #
 #   tests/bench/compression.sh [FOLDER [STEPS [EXTRA]]]     runs/compression, 1,000 steps of the float model, 250 more
 #
-# Goes on where it was stopped. A quarter of an hour on two cores that are idle; losses do not depend on the machine's load. Wants build/release/tranche (make build), Python 3,
-# and the King James Bible of Debian's bible-kjv.
+# Goes on where it was stopped. A quarter of an hour on two cores that are idle; losses do not depend on the machine's
+# load. Wants build/release/tranche (make build), Python 3, and the King James Bible of Debian's bible-kjv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 folder=${1:-runs/compression}

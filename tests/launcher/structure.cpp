@@ -52,8 +52,11 @@ TEST_F(PrunedStructure, ASmallerModelTrainsOnLearnsFromTheLargeOneAndIsPacked) {
   ASSERT_EQ(run("compress prune-structure on --neurons 0.1 --scope model --importance activation -o smaller").exit, 0);
   EXPECT_EQ(run("generate smaller --prompt In --tokens 8").exit, 0);
   ASSERT_EQ(run("compress low-rank small --size 0.9 -o low").exit, 0);
-  ASSERT_EQ(run("compress prune-structure low --heads 0.5 --neurons 0.5 --importance l2 -o low-and-small").exit, 0);
+  ASSERT_EQ(run("compress prune-structure low --neurons 0.5 --importance l2 -o low-and-small").exit, 0);
   EXPECT_EQ(run("generate low-and-small --prompt In --tokens 8").exit, 0);
+  const Result narrow = run("compress prune-structure low --heads 0.5 --importance l2 -o narrower-than-its-rank");
+  EXPECT_EQ(narrow.exit, 3);
+  EXPECT_THAT(narrow.errors, HasSubstr("a linear of low rank keeps its rank, so remove heads and neurons before"));
 }
 
 // What matters by the loss's slope is missed more than what does not.
