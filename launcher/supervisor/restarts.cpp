@@ -16,6 +16,10 @@ std::string signal_text(int number) { return str("signal ", number, " (", ::strs
 
 }  // namespace
 
+Ending ending_of_lost_host(int code) {
+  return {End::lost, code, str("ended with ", code, ": a host could not be reached any more")};
+}
+
 Ending ending_of(int status) {
   if (WIFSIGNALED(status))
     return {End::lost, 128 + WTERMSIG(status), str("was itself killed by ", signal_text(WTERMSIG(status)))};
@@ -26,7 +30,7 @@ Ending ending_of(int status) {
   if (code == static_cast<int>(Exit::ranks)) return {End::lost, code, text + ": ranks could not go on together"};
   if (code == static_cast<int>(corrupted))
     return {End::spoiled, code, text + ": what a rank holds has changed by itself", corrupted, 0};
-  if (code == host_lost) return {End::lost, code, text + ": a host could not be reached any more"};
+  if (code == host_lost) return ending_of_lost_host(code);
   if (code > 128 && code < 128 + NSIG)
     return {End::lost, code, str(text, ": a rank was killed by ", signal_text(code - 128))};
   return {End::refused, code, text};

@@ -32,6 +32,10 @@ struct Ending {
 };
 // mpirun's, when a host or its daemon there is gone.
 inline constexpr int host_lost = 205;
+// And when a daemon cannot do its work, whether it never could or cannot any more.
+inline constexpr int host_refused = 255;
+// Of mpirun's code for either, from a job whose ranks were there.
+Ending ending_of_lost_host(int code);
 // Of a status that waitpid gave.
 Ending ending_of(int status);
 

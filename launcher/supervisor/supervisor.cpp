@@ -160,8 +160,10 @@ class Supervisor {
 
   // With what the ranks said last, where they were lost.
   Ending explained(Ending ending, const Roll& roll, Clock::time_point now) {
+    // What mpirun says of a host on which it cannot start ranks, and now and then of one that goes while they run.
+    if (ending.code == host_refused && roll.complete()) ending = ending_of_lost_host(ending.code);
     if (ending.end != End::lost) return ending;
-    const bool whole_host = ending.code == host_lost;
+    const bool whole_host = ending.code == host_lost || ending.code == host_refused;
     if (const auto verdict = whole_host ? roll.judge_lost_host(now) : roll.judge_ended(now)) {
       happens(verdict->text);
       ending.fault = verdict->fault;
