@@ -14,7 +14,7 @@
 
 namespace tranche::cuda_emulation {
 
-thread_local Running running;
+constinit thread_local Running running;
 
 namespace {
 

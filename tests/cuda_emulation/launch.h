@@ -36,7 +36,7 @@ struct Running {
   std::uintptr_t stack_begin = 0, stack_end = 0;
   bool copies = false;  // no kernel, but a copy between memories: its thread is 1
 };
-extern thread_local Running running;
+extern constinit thread_local Running running;  // constinit: or each use would first ask whether it is made
 
 // Ends the launch from inside a thread of it, or a copy.
 [[noreturn]] void stop(const std::string& what);
