@@ -17,9 +17,10 @@ void not_yet(Section& parent, const char* name, const char* what, std::initializ
 
 void pruning_not_yet(Section& job, const char* name, std::initializer_list<const char*> keys) {
   Section& section = job.section(name, "");
-  not_yet(section, "shared_parameters",
-          "pruning while training; `tranche compress prune-structure` removes heads, neurons and layers of a trained model",
-          keys);
+  not_yet(
+      section, "shared_parameters",
+      "pruning while training; `tranche compress prune-structure` removes heads, neurons and layers of a trained model",
+      keys);
   section.no_effect("different_groups", nullptr, "it belongs to a feature that is off");
 }
 
