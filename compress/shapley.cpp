@@ -31,7 +31,8 @@ void Players::remove(Model& model, const Player& player) {
     skipped_[player.number + 1] = true;  // behind the embedding
     return;
   }
-  for (const Place& place : dependencies_of(model.units()).at(player.name).places) {
+  const Dependencies dependencies = dependencies_of(model.units());
+  for (const Place& place : dependencies.at(player.name).places) {
     if (place.dimension != 1) continue;
     const std::span<float> values = place.parameter->value.span<float>();
     for_each_element(place, [&](std::size_t feature, std::size_t element) {
