@@ -1,5 +1,7 @@
 #include "launcher/remade_checkpoint.h"
 
+#include <CLI/CLI.hpp>
+
 #include "runtime/base/file.h"
 
 namespace tranche {
@@ -67,6 +69,13 @@ std::unique_ptr<Job> job_of_remade(const std::filesystem::path& folder, const Js
   auto job = std::make_unique<Job>(stored_job(json, folder.string(), {}));
   job->settle(1);
   return job;
+}
+
+void add_remade_options(CLI::App& command, std::string& checkpoint, std::string& output) {
+  command.add_option("checkpoint", checkpoint, "a run's directory (its newest complete step), or one step's")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("-o,--output", output, "the directory to write a checkpoint to")->required()->type_name("DIR");
 }
 
 void check_no_checkpoints(const std::string& directory) {

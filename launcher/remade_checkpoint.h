@@ -9,6 +9,10 @@
 
 #include "launcher/opened_model.h"
 
+namespace CLI {
+class App;
+}
+
 namespace tranche {
 
 // A trained model's parameters and their values, by name.
@@ -35,6 +39,9 @@ class TrainedValues {
 // The job that trained this step's checkpoint, of another model: what a job file may go on with. Compression and a
 // teacher were of other weights, and are not taken over. Settled, for one rank.
 std::unique_ptr<Job> job_of_remade(const std::filesystem::path& folder, const Json& model);
+
+// The options of a command that reads a checkpoint and writes a remade one: DIR and -o DIR, both required.
+void add_remade_options(CLI::App& command, std::string& checkpoint, std::string& output);
 
 // Throws Exit::usage if a directory holds checkpoints.
 void check_no_checkpoints(const std::string& directory);

@@ -86,12 +86,7 @@ void add_low_rank(CLI::App& compress, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = compress.add_subcommand(
       "low-rank", "Write a checkpoint whose linears are products of two smaller ones, by singular values");
-  command->add_option("checkpoint", options->checkpoint, "a run's directory (its newest complete step), or one step's")
-      ->required()
-      ->type_name("DIR");
-  command->add_option("-o,--output", options->output, "the directory to write a checkpoint to")
-      ->required()
-      ->type_name("DIR");
+  add_remade_options(*command, options->checkpoint, options->output);
   command->add_option("--rank", options->choice.rank, "of every linear")->type_name("N");
   command
       ->add_option("--energy", options->choice.energy,

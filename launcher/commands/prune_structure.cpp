@@ -166,12 +166,7 @@ void add_prune_structure(CLI::App& compress, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = compress.add_subcommand(
       "prune-structure", "Write a checkpoint of a smaller model: without heads, neurons and layers that matter least");
-  command->add_option("checkpoint", options->checkpoint, "a run's directory (its newest complete step), or one step's")
-      ->required()
-      ->type_name("DIR");
-  command->add_option("-o,--output", options->output, "the directory to write a checkpoint to")
-      ->required()
-      ->type_name("DIR");
+  add_remade_options(*command, options->checkpoint, options->output);
   command->add_option("--heads", options->parts.heads, "the part of the attention heads that is left")
       ->type_name("PART");
   command->add_option("--neurons", options->parts.neurons, "the part of the feed-forward layers' neurons that is left")
