@@ -5,13 +5,10 @@
 
 namespace tranche {
 
-class Launched : public Program {
+class Launched : public TrainingProgram {
  protected:
   void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 400; ++i) text += "In the beginning was the word. ";
-    folder.write("text.txt", text);
-    ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
+    TrainingProgram::SetUp();
     write_job(R"(, "checkpoint": {"directory": "run", "every": 20, "keep": 2})");
   }
   // `tranche launch` of the job behind the scenes; then `then`, with $launch its process, `steps N` to wait until so
