@@ -13,9 +13,7 @@ void declare_switched(Section& parent, const char* name, const char* what, std::
 }
 
 void declare_monitors(Section& job) {
-  const std::initializer_list<const char*> paths{"output_path", "job_name"};
-  declare_switched(job, "tensorboard", "TensorBoard files; metrics.jsonl holds every step", paths);
-  declare_switched(job, "csv_monitor", "CSV files; metrics.jsonl holds every step", paths);
+  declare_switched(job, "csv_monitor", "CSV files; metrics.jsonl holds every step", {"output_path", "job_name"});
   declare_switched(job, "wandb", "Weights & Biases; metrics.jsonl holds every step", {"group", "team", "project"});
   declare_switched(job, "comet", "Comet; metrics.jsonl holds every step",
                    {"samples_log_interval", "project", "workspace", "api_key", "experiment_name", "experiment_key",

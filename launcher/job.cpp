@@ -112,6 +112,7 @@ void Job::declare() {
       "integrity",
       "Finding bits that change by themselves, and ranks that differ. Changes no number; docs/launch.md."));
   device.declare(root_.section("device", "Each rank's memory and threads. Changes no number."));
+  tensorboard.declare(root_.section("tensorboard", "Each step for TensorBoard; docs/launch.md. Changes no number."));
   declare_deepspeed_keys(root_);
 }
 

@@ -13,6 +13,7 @@
 #include "amp/config.h"
 #include "compress/config.h"
 #include "compress/distillation.h"
+#include "launcher/tensorboard.h"
 #include "offload/config.h"
 #include "partition/config.h"
 #include "runtime/base/settings.h"
@@ -64,6 +65,7 @@ class Job {
   compress::DistillationConfig distillation;
   CheckpointConfig checkpoint;
   DeviceConfig device;
+  TensorBoardConfig tensorboard;
 
   // Valid after settle or resume.
   BatchPlan batch;

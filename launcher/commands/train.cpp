@@ -16,6 +16,7 @@
 #include "launcher/step_trace.h"
 #include "launcher/stop.h"
 #include "launcher/teacher.h"
+#include "launcher/tensorboard.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/comm/launched_as.h"
@@ -67,7 +68,7 @@ void read_start(const Options& options, std::size_t rank, std::size_t ranks, Sta
   count_samples(*start.tokens, start.job->data.sequence_length);
 }
 
-// What rank 0 tells of each step, on the terminal and in metrics.jsonl.
+// What rank 0 tells of each step, on the terminal, in metrics.jsonl, and to TensorBoard if it is asked to.
 class Teller {
  public:
   Teller(const Job& job, const Device& device, const Communicator& world, std::uint64_t first)
@@ -75,6 +76,7 @@ class Teller {
         device_(device),
         world_(world),
         file_(job.directory() / "metrics.jsonl", first),
+        events_(job.tensorboard, job.batch.samples()),
         progress_(first, job.train.steps, job.train.steps_per_print),
         step_(first) {}
 
@@ -95,6 +97,7 @@ class Teller {
     for (const auto& [op, traffic] : world_.traffic())
       metrics.communicated_bytes.emplace_back(op, traffic.bytes - std::exchange(told_[op], traffic.bytes));
     file_.add(metrics);
+    if (job_.tensorboard.enabled) events_.add(metrics);
     progress_.step(metrics);
   }
   void saved(double seconds) { saving_seconds_ += seconds; }
@@ -105,6 +108,7 @@ class Teller {
   const Device& device_;
   const Communicator& world_;
   MetricsFile file_;
+  TensorBoard events_;
   Progress progress_;
   std::uint64_t step_;
   double saving_seconds_ = 0;

@@ -206,7 +206,7 @@ TEST_F(Jobs, ActivationsLieElsewhereOnlyWithRecomputation) {
 TEST_F(Jobs, WhatIsNotHereYetIsRefusedWhenItIsSwitchedOnAndOnlyThen) {
   for (const char* on : {"zero_optimization.zero_quantized_weights=true", "zero_optimization.zero_hpz_partition_size=8",
                          "elasticity.enabled=true", "compression_training.row_pruning.shared_parameters.enabled=true",
-                         "activation_checkpointing.partition_activations=true", "tensorboard.enabled=true",
+                         "activation_checkpointing.partition_activations=true", "csv_monitor.enabled=true",
                          "flops_profiler.enabled=true", "comms_logger.enabled=true", "amp.enabled=true",
                          "sparse_attention={\"mode\": \"fixed\"}", "wall_clock_breakdown=true"})
     EXPECT_THAT(refusal({on}), HasSubstr("not supported yet")) << on;
