@@ -25,18 +25,18 @@ std::size_t terminal_width() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-std::string digits(const char* format, double value) {
-  char text[48];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 std::string bar(double done, std::size_t width) {
   const auto full = static_cast<std::size_t>(done * static_cast<double>(width));
   return str('[', std::string(full, '#'), std::string(width - full, '.'), ']');
 }
 
 }  // namespace
+
+std::string digits(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::uint64_t>(std::max(0.0, std::round(seconds)));

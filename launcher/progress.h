@@ -40,6 +40,8 @@ class Progress {
   Clock::time_point start_ = Clock::now(), last_drawn_{};
 };
 
+// printf's %g and its like, of one number.
+std::string digits(const char* format, double value);
 // "95 s", "12 min", "3 h 20 min".
 std::string duration_text(double seconds);
 // "950", "10.2k", "1.31M", "6.74B".

@@ -28,6 +28,7 @@ void add_commands(CLI::App& app, Chosen& chosen) {
   add_calibrate(app, chosen);
   add_compress(app, chosen);
   add_report(app, chosen);
+  add_top(app, chosen);
   add_doctor(app, chosen);
   add_version(app, chosen);
 }

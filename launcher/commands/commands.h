@@ -31,6 +31,7 @@ void add_low_rank(CLI::App& compress, Chosen& chosen);
 void add_prune_structure(CLI::App& compress, Chosen& chosen);
 void add_compress_report(CLI::App& compress, Chosen& chosen);
 void add_report(CLI::App& app, Chosen& chosen);
+void add_top(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);
 void add_version(CLI::App& app, Chosen& chosen);
 

@@ -64,6 +64,8 @@ Exit run(Options options) {
   launched.refill = options.refill;
   launched.blocks = job.batch.deal.micro_batches / job.batch.deal.block;
   launched.directory = job.directory();
+  launched.steps = job.train.steps;
+  launched.tokens_per_step = job.batch.samples() * job.data.sequence_length;
   launched.port = options.port;
   launched.pace = milliseconds_of(options.pace);
   launched.patience = {.silence = milliseconds_of(options.silence),

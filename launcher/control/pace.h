@@ -40,4 +40,11 @@ class Pace {
   Time begun_{};
 };
 
+// Seconds of a step's own work: in a wait (and so in a gather and a reduce) the others work.
+double own_work(const Pace::Seconds& step);
+// All of its seconds.
+double whole(const Pace::Seconds& step);
+// Whether one of several ranks holds the others up, by the rule above.
+bool holds_up(std::size_t rank, const std::vector<Pace::Seconds>& steps);
+
 }  // namespace tranche

@@ -108,6 +108,8 @@ std::string status_text(const RunStatus& status, Roll::Time now) {
   const Json all{{"run", status.run},
                  {"state", status.state},
                  {"restarts", status.restarts},
+                 {"steps", status.steps},
+                 {"tokens_per_step", status.tokens_per_step},
                  {"ranks", std::move(ranks)},
                  {"figures", status.roll != nullptr ? figures_of_ranks(*status.roll) : Json::array()},
                  {"events", status.events}};

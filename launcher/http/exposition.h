@@ -20,6 +20,8 @@ struct RunStatus {
   std::size_t dropped = 0;   // connections to the control channel that were no rank's
   const Roll* roll = nullptr;
   std::vector<std::string> events{};  // that the supervisor told, the newest last
+  std::size_t steps = 0;              // of the job, from its start to its end
+  std::size_t tokens_per_step = 0;
 };
 
 // What each rank said of its steps' time and its memory: a list of {"seconds": {kind: of a step}, "bytes": {tier:

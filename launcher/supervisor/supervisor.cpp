@@ -76,7 +76,9 @@ class Supervisor {
             .restarts = restarted_,
             .dropped = channel_ != nullptr ? channel_->dropped() : 0,
             .roll = channel_ != nullptr ? &channel_->roll() : nullptr,
-            .events = events_};
+            .events = events_,
+            .steps = job_.steps,
+            .tokens_per_step = job_.tokens_per_step};
   }
 
   static Exit refusal(int code) {

@@ -20,13 +20,15 @@ namespace tranche {
 
 struct Supervised {
   Place place;
-  std::size_t ranks = 1;                   // at the first start
-  std::vector<std::string> command;        // what each rank runs
-  bool resume = false;                     // at the first start; later ones always go on
-  std::size_t restarts = 3;                // in a row that bring nothing
-  bool refill = false;                     // a lost rank's place can be taken again: start as many ranks as before
-  std::size_t blocks = 1;                  // numbers of ranks divide this
-  std::filesystem::path directory;         // the run's
+  std::size_t ranks = 1;             // at the first start
+  std::vector<std::string> command;  // what each rank runs
+  bool resume = false;               // at the first start; later ones always go on
+  std::size_t restarts = 3;          // in a row that bring nothing
+  bool refill = false;               // a lost rank's place can be taken again: start as many ranks as before
+  std::size_t blocks = 1;            // numbers of ranks divide this
+  std::filesystem::path directory;   // the run's
+  std::size_t steps = 0;             // of the job, for the page; likewise its tokens
+  std::size_t tokens_per_step = 0;
   std::optional<std::uint16_t> port;       // of the page on 127.0.0.1; 0: any
   std::chrono::milliseconds pace{10'000};  // over which the ranks' work is compared
   Roll::Patience patience;                 // with ranks that say nothing, or do nothing
