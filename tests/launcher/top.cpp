@@ -1,5 +1,6 @@
 // `tranche top`: the picture in any room, what it says of a run, and what it does to a terminal.
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -7,6 +8,8 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "launcher/http/event_stream.h"
@@ -268,12 +271,16 @@ class Terminal {
  public:
   Terminal(const std::filesystem::path& folder, const std::string& argument) {
     winsize size{.ws_row = 30, .ws_col = 90, .ws_xpixel = 0, .ws_ypixel = 0};
-    child_ = ::forkpty(&master_, nullptr, nullptr, &size);
+    int master = -1, slave = -1;  // of another terminal: what one is like before anybody has changed it
+    if (::openpty(&master, &slave, nullptr, nullptr, nullptr) != 0 || ::tcgetattr(slave, &before_) != 0)
+      throw std::runtime_error("no terminal can be made");
+    ::close(master);
+    ::close(slave);
+    child_ = ::forkpty(&master_, nullptr, &before_, &size);
     if (child_ == 0) {
       if (::chdir(folder.c_str()) == 0) ::execl(TRANCHE_PROGRAM, "tranche", "top", argument.c_str(), nullptr);
       ::_exit(127);
     }
-    ::tcgetattr(master_, &before_);
   }
   ~Terminal() {
     if (!ended_) {
@@ -285,18 +292,20 @@ class Terminal {
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  // What comes until `text` has come, or nothing does for five seconds.
-  std::string until(const std::string& text) {
-    std::string all;
-    char buffer[4096];
-    while (all.find(text) == all.npos) {
-      pollfd waiting{.fd = master_, .events = POLLIN, .revents = 0};
-      if (::poll(&waiting, 1, 5000) != 1) break;
-      const ssize_t bytes = ::read(master_, buffer, sizeof buffer);
-      if (bytes <= 0) break;  // EIO: nobody has the terminal open any more
-      all.append(buffer, static_cast<std::size_t>(bytes));
-    }
-    return all;
+  // What comes until `text` has come, or for five seconds.
+  std::string until(const std::string& text) const {
+    return collect([&](const std::string& all) { return all.find(text) != all.npos; });
+  }
+  // The same until a picture of so many lines is the last whole one; returns that.
+  std::string until_lines(std::ptrdiff_t lines) const {
+    std::string last;
+    collect([&](const std::string& all) {
+      const std::size_t end = all.rfind("\033[J"), begin = all.rfind("\033[H", end);
+      if (end == all.npos || begin == all.npos) return false;
+      last = all.substr(begin, end - begin);
+      return std::ranges::count(last, '\n') + 1 == lines;
+    });
+    return last;
   }
   void type(const std::string& keys) const {
     EXPECT_EQ(::write(master_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
@@ -324,6 +333,20 @@ class Terminal {
   }
 
  private:
+  std::string collect(const std::function<bool(const std::string&)>& enough) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    std::string all;
+    char buffer[4096];
+    while (!enough(all) && std::chrono::steady_clock::now() < end) {
+      pollfd waiting{.fd = master_, .events = POLLIN, .revents = 0};
+      if (::poll(&waiting, 1, 5000) != 1) break;
+      const ssize_t bytes = ::read(master_, buffer, sizeof buffer);
+      if (bytes <= 0) break;  // EIO: nobody has the terminal open any more
+      all.append(buffer, static_cast<std::size_t>(bytes));
+    }
+    return all;
+  }
+
   int master_ = -1;
   pid_t child_ = -1;
   termios before_{};
@@ -356,15 +379,15 @@ TEST_F(Top, OnATerminalFollowsItsSizeAtOnce) {
   Terminal terminal{folder.path(), "runs/a"};
   EXPECT_THAT(terminal.until("\033[J"), HasSubstr("learning rate"));
   const auto begin = std::chrono::steady_clock::now();
-  for (unsigned short rows = 21; rows < 29; ++rows) {
+  for (unsigned short rows = 17; rows < 25; ++rows) {  // the chart takes what is left
     terminal.resize(rows, 90);
-    terminal.until("\033[J");
+    const std::string picture = terminal.until_lines(rows);
+    EXPECT_EQ(std::ranges::count(picture, '\n') + 1, rows) << picture;
   }
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{2500}) << "drawn anew twice a second anyway";
   terminal.resize(6, 20);
-  terminal.until("\033[J");  // one may have been on its way
-  const std::string small = terminal.until("\033[J");
-  EXPECT_EQ(std::count(small.begin(), small.end(), '\n'), 5) << small;
+  const std::string small = terminal.until_lines(6);
+  EXPECT_EQ(std::ranges::count(small, '\n'), 5) << small;
   EXPECT_THAT(small, Not(HasSubstr("steps 1 to 200")));
 }
 
