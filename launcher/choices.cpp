@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <thread>
 
 #include "launcher/plan_text.h"
+#include "runtime/device/cpu/thread_pool.h"
 
 namespace tranche {
 namespace {
@@ -90,19 +92,22 @@ std::vector<ChoiceRow> plan_choices(const Job& job, std::size_t ranks_on_host) {
   const std::size_t ranks = job.batch.deal.ranks, highest = highest_stage(job);
   const bool alone = ranks == 1;
   std::vector<ChoiceRow> rows;
-  const auto add = [&](Choice choice) {
-    ChoiceRow row{choice, {}, {}};
-    for (const bool recompute : {false, true}) {
-      choice.recompute = recompute;
-      (recompute ? row.recomputed : row.kept) = plan_of(job, choice, ranks, ranks_on_host);
-    }
-    rows.push_back(std::move(row));
-  };
+  const auto add = [&](const Choice& choice) { rows.push_back({choice, {}, {}}); };
   const std::size_t own = job.zero.stage;
   for (std::size_t stage = alone ? own : 0; stage <= (alone ? own : highest); ++stage)
     for (const Tier optimizer : {Tier::device, Tier::host, Tier::disk}) add({stage, optimizer, Tier::device, false});
   if (highest == 3)
     for (const Tier tier : {Tier::host, Tier::disk}) add({3, tier, tier, false});
+
+  // Of a trillion parameters a plan takes a tenth of a second; it shares nothing with another.
+  ThreadPool pool{std::max(std::thread::hardware_concurrency(), 1u)};
+  pool.run(2 * rows.size(), [&](std::size_t i) {
+    ChoiceRow& row = rows[i / 2];
+    const bool recompute = i % 2 == 1;
+    Choice choice = row.choice;
+    choice.recompute = recompute;
+    (recompute ? row.recomputed : row.kept) = plan_of(job, choice, ranks, ranks_on_host);
+  });
   return rows;
 }
 

@@ -19,8 +19,9 @@ void scale_and_sum_squares(const Tensor& gradient, float factor, std::span<doubl
                                                         .blocks = partials.size()});
 }
 
-double add_in_order(Device& device, double sum, std::span<const double> values) {
-  return kernels_of(device).reduce.add_in_order(device, {.sum = sum, .values = values.data(), .count = values.size()});
+double add_in_order(Device& device, double sum, const Rows& rows) {
+  check(rows.total == 0 || rows.count != 0, "add_in_order: ", rows.total, " numbers in rows of none");
+  return kernels_of(device).reduce.add_in_order(device, {.sum = sum, .rows = rows});
 }
 
 std::optional<std::size_t> first_non_finite(const Tensor& x) {

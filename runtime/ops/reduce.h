@@ -15,8 +15,13 @@ inline constexpr std::size_t block = 1024;
 // gradient: float32, size a multiple of `block`; partials: size / block. Non-finite values give non-finite partials.
 void scale_and_sum_squares(const Tensor& gradient, float factor, std::span<double> partials);
 
-// ((sum + values[0]) + values[1]) + ...  values: of `device`.
-double add_in_order(Device& device, double sum, std::span<const double> values);
+// Numbers of `device` that lie in rows: `count` of each, `stride` apart, until there are `total`.
+struct Rows {
+  const double* values;
+  std::size_t count, stride, total;
+};
+// ((sum + first) + second) + ..., row by row.
+double add_in_order(Device& device, double sum, const Rows& rows);
 
 // The first element that is infinite or NaN. float32, bfloat16 or float16.
 std::optional<std::size_t> first_non_finite(const Tensor& x);

@@ -27,8 +27,8 @@ class Adam : public Optimizer {
                              .correction1 = correction(betas.beta1),
                              .correction2 = correction(betas.beta2),
                              .decoupled = options_.decoupled};
-    placement().update(gradients, [&](const StatePiece& at) {
-      ops::adam(step, at.master, at.moments[0], at.moments[1], at.gradient, at.rounded);
+    placement().update(gradients, 3, [&](const StatePiece& at) {
+      ops::adam(step, at.master, at.moments[0], at.moments[1], at.gradient, at.rounded, at.sums);
     });
   }
 
@@ -49,8 +49,8 @@ class Sgd : public Optimizer {
                             .weight_decay = static_cast<float>(options_.weight_decay),
                             .nesterov = options_.nesterov,
                             .first = updates == 0};
-    placement().update(gradients, [&](const StatePiece& at) {
-      ops::sgd(step, at.master, at.moments.empty() ? Tensor{} : at.moments[0], at.gradient, at.rounded);
+    placement().update(gradients, options_.momentum != 0 ? 2 : 1, [&](const StatePiece& at) {
+      ops::sgd(step, at.master, options_.momentum != 0 ? at.moments[0] : Tensor{}, at.gradient, at.rounded, at.sums);
     });
   }
 

@@ -49,7 +49,7 @@ void ResidentPlacement::add_moment(const std::string& name) {
   state_.add_moment(name);
 }
 
-void OptimizerPlacement::update(const Shards& gradients, const Work& work) {
+void OptimizerPlacement::update(const Shards& gradients, std::size_t summed, const Work& work) {
   {
     const trace::Span span{trace::Kind::wait, "wait for who reads the state"};
     std::exchange(read_, {}).wait();
@@ -57,10 +57,18 @@ void OptimizerPlacement::update(const Shards& gradients, const Work& work) {
   do_update(gradients, [&](const StatePiece& at) {
     const Doing frame{[&] { return str("updating ", at.name); }};
     const trace::Span span{trace::Kind::optimizer, "update", at.name};
-    if (sums_ != nullptr) sums_->compare(at);
-    work(at);
+    if (sums_ == nullptr || !StateSums::concern(at)) {
+      work(at);
+      for (const Work& follower : followers_) follower(at);
+      return;
+    }
+    StatePiece piece = at;
+    piece.sums = sums_->passing(at, summed);
+    work(piece);
+    sums_->compare_found(at);
+    if (followers_.empty() && summed == kinds_.size()) return sums_->keep_left(at);
     for (const Work& follower : followers_) follower(at);
-    if (sums_ != nullptr) sums_->record(at);
+    sums_->read_left(at);
   });
 }
 

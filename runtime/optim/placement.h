@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/nn/seams.h"
+#include "runtime/ops/optimizer.h"
 
 namespace tranche {
 
@@ -22,6 +23,7 @@ struct StatePiece {
   std::vector<Tensor> moments{};  // (1, n) float32 each, in the order of add_moment
   Tensor gradient{};              // (1, n) float32
   Tensor rounded{};               // (1, n), half: receives the rounded master; empty where there is nothing to round
+  ops::PassedSums sums{};         // where an update leaves sums of master and moments, if anywhere
 };
 
 class StateSums;
@@ -42,8 +44,9 @@ class OptimizerPlacement {
 
   using Work = std::function<void(const StatePiece&)>;
   // Runs `work` once over every owned element, a piece at a time, in a fixed order; what it writes to masters and
-  // moments stays, and the working copies follow. gradients: indexed as owned. Waits for what `hold` was given.
-  void update(const Shards& gradients, const Work& work);
+  // moments stays, and the working copies follow. Where the piece asks for sums, it makes those of the first `summed`
+  // kinds of state. gradients: indexed as owned. Waits for what `hold` was given.
+  void update(const Shards& gradients, std::size_t summed, const Work& work);
   // From here on every update does this too with each piece, behind its own work.
   void follow_with(Work work) { followers_.push_back(std::move(work)); }
   // Whom an update tells of each unit, once: its working copy is updated. On every rank in the order of units.
@@ -63,8 +66,8 @@ class OptimizerPlacement {
   // Brings masters to the working copies, after they were written from outside.
   virtual void round() = 0;
 
-  // From here on state is checksummed after each update, and what an update or a borrower finds is compared: throws
-  // Exit 13 (corrupted), naming the tensors, if it has changed by itself. sums must outlive this; after adopt.
+  // From here on each update sums the state that it finds and leaves, and what it or a borrower finds is compared: both
+  // throw Exit 13 (corrupted), naming the tensors, if it has changed by itself. sums must outlive this; after adopt.
   void compare_with(StateSums& sums) { sums_ = &sums; }
 
   // Where sums of gradients lie for these updates; lives as long as this.

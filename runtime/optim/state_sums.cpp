@@ -8,8 +8,7 @@
 namespace tranche {
 namespace {
 
-// A shape has no bytes that could change.
-bool has_bytes(const Tensor& tensor) { return tensor.device().type() != DeviceType::shape; }
+bool in_host_memory(const Tensor& tensor) { return tensor.device().type() == DeviceType::cpu; }
 
 // sums[i] becomes that of elements runs[i], counted from `first`; on the threads of the tensor's device.
 template <class Runs> std::vector<std::uint64_t> sums_of(const Tensor& elements, const Runs& runs, std::size_t first) {
@@ -18,10 +17,12 @@ template <class Runs> std::vector<std::uint64_t> sums_of(const Tensor& elements,
   const std::span<const std::byte> bytes = elements.byte_span();
   const std::size_t width = bytes_of(elements.dtype());
   pool_of(elements.device()).run(runs.size(), [&](std::size_t i) {
-    sums[i] = checksum64(bytes.subspan((runs[i].first - first) * width, runs[i].count * width));
+    sums[i] = ops::word_sum(bytes.subspan((runs[i].first - first) * width, runs[i].count * width));
   });
   return sums;
 }
+
+const Tensor& state_of(const StatePiece& at, std::size_t kind) { return kind == 0 ? at.master : at.moments[kind - 1]; }
 
 std::uint64_t together(std::span<const std::uint64_t> sums) { return checksum64(std::as_bytes(sums)); }
 
@@ -35,36 +36,60 @@ std::string names_of(const Unit& unit, std::size_t first, std::size_t count) {
   return names.empty() ? unit.name() + "'s padding" : names;
 }
 
-void StateSums::record(const StatePiece& at) {
-  if (!has_bytes(at.master)) return;
-  const std::span<Run> runs = runs_of(at);
-  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
-    const Tensor& elements = kind == 0 ? at.master : at.moments[kind - 1];
-    const std::vector<std::uint64_t> sums = sums_of(elements, runs, at.first);
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-      runs[i].sums.resize(kinds_.size());
-      runs[i].sums[kind] = sums[i];
-    }
+bool StateSums::concern(const StatePiece& at) { return in_host_memory(at.master); }
+
+ops::PassedSums StateSums::passing(const StatePiece& at, std::size_t summed) {
+  check(summed <= kinds_.size() && summed <= ops::PassedSums::most_kinds, "an update sums ", summed, " kinds of the ",
+        kinds_.size(), " of its state");
+  const std::span<const Run> runs = runs_of(at);
+  ops::PassedSums sums{.run = run};
+  found_.resize(kinds_.size());
+  left_.resize(kinds_.size());
+  for (std::size_t kind = 0; kind < summed; ++kind) {
+    found_[kind].resize(runs.size());
+    left_[kind].resize(runs.size());
+    sums.found[kind] = found_[kind].data();
+    sums.left[kind] = left_[kind].data();
   }
-  const std::vector<std::uint64_t> rounded =
-      at.rounded ? sums_of(at.rounded, runs, at.first) : std::vector<std::uint64_t>{};
-  for (std::size_t i = 0; i < runs.size(); ++i) runs[i].working = at.rounded ? rounded[i] : *runs[i].sums[0];
+  for (std::size_t kind = summed; kind < kinds_.size(); ++kind)
+    found_[kind] = sums_of(state_of(at, kind), runs, at.first);
+  working_.resize(at.rounded ? runs.size() : 0);
+  sums.working = working_.data();
+  return sums;
 }
 
-void StateSums::compare(const StatePiece& at) const {
-  const std::span<const Run> runs = known_runs_of(at);
-  for (std::size_t kind = 0; kind < kinds_.size() && !runs.empty(); ++kind)
-    compare(kind, at.unit, kind == 0 ? at.master : at.moments[kind - 1], runs);
+void StateSums::compare_found(const StatePiece& at) const {
+  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) compare(kind, at.unit, found_[kind], known_runs_of(at));
+}
+
+void StateSums::keep_left(const StatePiece& at) { keep(at, left_, working_); }
+
+void StateSums::read_left(const StatePiece& at) {
+  const std::span<const Run> runs = runs_of(at);
+  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) left_[kind] = sums_of(state_of(at, kind), runs, at.first);
+  if (at.rounded) working_ = sums_of(at.rounded, runs, at.first);
+  keep(at, left_, working_);
+}
+
+void StateSums::keep(const StatePiece& at, const std::vector<std::vector<std::uint64_t>>& left,
+                     const std::vector<std::uint64_t>& working) {
+  const std::span<Run> runs = runs_of(at);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    runs[i].sums.resize(kinds_.size());
+    for (std::size_t kind = 0; kind < kinds_.size(); ++kind) runs[i].sums[kind] = left[kind][i];
+    runs[i].working = working.empty() ? left[0][i] : working[i];
+  }
 }
 
 void StateSums::compare(std::size_t kind, std::size_t unit, const Tensor& whole) const {
-  if (unit < units_.size() && !units_[unit].empty()) compare(kind, unit, whole, units_[unit]);
+  if (unit < units_.size() && !units_[unit].empty() && in_host_memory(whole))
+    compare(kind, unit, sums_of(whole, units_[unit], 0), units_[unit]);
 }
 
-void StateSums::compare(std::size_t kind, std::size_t unit, const Tensor& elements, std::span<const Run> runs) const {
-  const std::vector<std::uint64_t> now = sums_of(elements, runs, runs.front().first);
+void StateSums::compare(std::size_t kind, std::size_t unit, std::span<const std::uint64_t> now,
+                        std::span<const Run> runs) const {
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (!runs[i].sums[kind] || *runs[i].sums[kind] == now[i]) continue;
+    if (runs[i].sums.empty() || !runs[i].sums[kind] || *runs[i].sums[kind] == now[i]) continue;
     const Owned& owned = owned_[unit];
     const std::size_t first = owned.first + runs[i].first;
     fail(corrupted,
@@ -78,7 +103,7 @@ void StateSums::compare(std::size_t kind, std::size_t unit, const Tensor& elemen
 void StateSums::forget(std::size_t kind, std::size_t unit) {
   if (unit >= units_.size()) return;
   for (Run& each : units_[unit]) {
-    each.sums[kind].reset();
+    if (!each.sums.empty()) each.sums[kind].reset();
     each.working.reset();
   }
 }

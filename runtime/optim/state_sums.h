@@ -1,5 +1,7 @@
-// Checksums of what a rank owns: taken when an update leaves it, compared when the next one, or a checkpoint, finds it.
-// Memory, a disk, or a stray write that changes a bit in between is so found out before anything is computed from it.
+// Checksums of what a rank owns: of what an update leaves, compared with what the next one, or a checkpoint, finds.
+// Memory, a disk, or a stray write that changes a bit in between is so found out before anything is saved that was
+// computed from it. The update's own pass makes the sums (runtime/ops/optimizer.h): another one would cost as much as
+// the update does.
 #pragma once
 
 #include <cstddef>
@@ -23,11 +25,19 @@ class StateSums {
   // owned: all of a store's; kinds: the placement's. Both must outlive the object.
   StateSums(const std::vector<Owned>& owned, const std::vector<std::string>& kinds) : owned_(owned), kinds_(kinds) {}
 
-  // After an update, of every piece. An update comes in the same pieces as the one before.
-  void record(const StatePiece& at);
-  // Throws Exit 13 (corrupted) if the piece is not as it was recorded, naming the tensors in which it differs.
-  void compare(const StatePiece& at) const;
-  // The same for one kind of a unit's state; whole: (1, owned) float32.
+  // Whether the piece's state is in memory of the host: a shape has no bytes, and a GPU corrects its own.
+  static bool concern(const StatePiece& at);
+  // Where the update that is about to pass the piece has to leave sums of the first `summed` kinds, until the next call;
+  // the other kinds are read here. An update comes in the same pieces as the one before.
+  ops::PassedSums passing(const StatePiece& at, std::size_t summed);
+  // After it: throws Exit 13 (corrupted) if what was found is not what was left, naming the tensors in which it
+  // differs.
+  void compare_found(const StatePiece& at) const;
+  // And what it left is what the next one has to find.
+  void keep_left(const StatePiece& at);
+  // The same, read once more: somebody has written to the piece behind the update.
+  void read_left(const StatePiece& at);
+  // Throws as compare_found does; one kind of a unit's state, `whole`: (1, owned) float32.
   void compare(std::size_t kind, std::size_t unit, const Tensor& whole) const;
   // It was written from outside: nothing is known of it until its next update, nor of the unit's working copy.
   void forget(std::size_t kind, std::size_t unit);
@@ -47,11 +57,16 @@ class StateSums {
   // Those of a piece, in order.
   std::span<Run> runs_of(const StatePiece& at);
   std::span<const Run> known_runs_of(const StatePiece& at) const;
-  void compare(std::size_t kind, std::size_t unit, const Tensor& elements, std::span<const Run> runs) const;
+  void compare(std::size_t kind, std::size_t unit, std::span<const std::uint64_t> now, std::span<const Run> runs) const;
+  // A piece's runs get these sums, indexed [kind][run]; working: none where the masters are the copy.
+  void keep(const StatePiece& at, const std::vector<std::vector<std::uint64_t>>& left,
+            const std::vector<std::uint64_t>& working);
 
   const std::vector<Owned>& owned_;
   const std::vector<std::string>& kinds_;
-  std::vector<std::vector<Run>> units_;  // by unit, then in order
+  std::vector<std::vector<Run>> units_;                   // by unit, then in order
+  std::vector<std::vector<std::uint64_t>> found_, left_;  // of the piece that is being passed: [kind][run]
+  std::vector<std::uint64_t> working_;
 };
 
 // The names of a unit's parameters that have elements in first .. first + count of its flat layout: "a, b".

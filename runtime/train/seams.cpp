@@ -81,13 +81,13 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
   double squares = 0;
   std::size_t first = 0;  // of this unit in a rank's row
   for (std::size_t u = 0; u < gradients.size(); ++u) {
-    std::size_t left = blocks_in(owned[u].unit->size());  // blocks beyond the unit are padding: not summed
     const std::size_t count = gradients[u].size() / ops::block;
-    for (std::size_t r = 0; r < replica.size(); ++r) {
-      const std::size_t of_unit = std::min(count, left);
-      squares = ops::add_in_order(device, squares, all.subspan(r * blocks + first, of_unit));
-      left -= of_unit;
-    }
+    squares = ops::add_in_order(device, squares,
+                                {.values = all.data() + first,
+                                 .count = count,
+                                 .stride = blocks,
+                                 // Blocks beyond the unit are padding: not summed.
+                                 .total = std::min(blocks_in(owned[u].unit->size()), replica.size() * count)});
     first += count;
   }
   return {std::sqrt(squares)};

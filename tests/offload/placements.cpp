@@ -79,7 +79,7 @@ TEST_P(Placements, TellOfEachUnitOnceWithItsNewValues) {
   for (const Owned& owned : store_.owned())
     gradients.push_back(Tensor::zeros(placement_->sums().home(*owned.unit, device_), "gradient", Category::gradients,
                                       {1, owned.size}, DType::float32));
-  placement_->update(gradients, [&](const StatePiece& at) {
+  placement_->update(gradients, 0, [&](const StatePiece& at) {
     if (at.first == 0) order.push_back("update " + std::string{at.name});
     begin_again(at);
   });
@@ -101,7 +101,11 @@ TEST_P(Placements, FindBitsThatFlip) {
   for (const Owned& owned : store_.owned())
     gradients.push_back(Tensor::zeros(placement_->sums().home(*owned.unit, device_), "gradient", Category::gradients,
                                       {1, owned.size}, DType::float32));
-  const auto update = [&] { placement_->update(gradients, begin_again); };
+  const auto update = [&] {
+    placement_->update(gradients, 2, [](const StatePiece& at) {
+      ops::sgd({.rate = 1, .momentum = 0.5f}, at.master, at.moments[0], at.gradient, at.rounded, at.sums);
+    });
+  };
   update();
   update();
   for (std::size_t kind = 0; kind < 2; ++kind) EXPECT_EQ(placement_->borrow(kind, 0).span<float>().size(), 1024u);

@@ -31,7 +31,12 @@ void scale_and_sum_squares(Device& device, const ScaleAndSumSquares& a) {
 // On the host, where the values are.
 double add_in_order(Device&, const AddInOrder& a) {
   double sum = a.sum;
-  for (std::size_t i = 0; i < a.count; ++i) sum += a.values[i];
+  const double* row = a.rows.values;
+  for (std::size_t left = a.rows.total; left != 0; row += a.rows.stride) {
+    const std::size_t count = a.rows.count < left ? a.rows.count : left;
+    for (std::size_t i = 0; i < count; ++i) sum += row[i];
+    left -= count;
+  }
   return sum;
 }
 

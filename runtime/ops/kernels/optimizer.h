@@ -1,4 +1,4 @@
-// Kernels of runtime/ops/optimizer.h. `working` is none, bfloat16 or float16; all else float32.
+// Kernels of runtime/ops/optimizer.h. `working` is none, bfloat16 or float16; all else float32. Sums are the CPU's.
 #pragma once
 
 #include "runtime/ops/kernels/elements.h"
@@ -12,6 +12,7 @@ struct AdamUpdate {
   const float* gradient;
   Elements working;
   std::size_t size;
+  PassedSums sums{};
 };
 // No buffer: no momentum.
 struct SgdUpdate {
@@ -20,6 +21,7 @@ struct SgdUpdate {
   const float* gradient;
   Elements working;
   std::size_t size;
+  PassedSums sums{};
 };
 
 struct OptimizerKernels {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/ops/kernels/elements.h"
+#include "runtime/ops/reduce.h"
 
 namespace tranche {
 class Device;
@@ -17,8 +18,7 @@ struct ScaleAndSumSquares {
 };
 struct AddInOrder {
   double sum;
-  const double* values;
-  std::size_t count;
+  Rows rows;
 };
 struct FirstNonFinite {
   Elements x;

@@ -59,8 +59,21 @@ TEST(ScaleAndSumSquares, RefusesPartsOfBlocks) {
 TEST(AddInOrder, AddsOneAfterAnother) {
   TestDevice device;
   const Values values{0x1p53, 1, -0x1p53};
-  EXPECT_EQ(add_in_order(device, 0, values), 0);  // 1 from the other end
+  const Rows one{.values = values.data(), .count = values.size(), .stride = 0, .total = values.size()};
+  EXPECT_EQ(add_in_order(device, 0, one), 0);  // 1 from the other end
   EXPECT_EQ(add_in_order(device, 7, {}), 7);
+}
+
+TEST(AddInOrder, GoesRowByRowAndNoFurtherThanItIsTold) {
+  TestDevice device;
+  const Values values{0x1p53, 1, 100, -0x1p53, 1, 100, 2, 50, 100};  // three rows, of which two are seen
+  const auto sum = [&](std::size_t total) {
+    return add_in_order(device, 0, {.values = values.data(), .count = 2, .stride = 3, .total = total});
+  };
+  EXPECT_EQ(sum(3), 0);
+  EXPECT_EQ(sum(4), 1);
+  EXPECT_EQ(sum(5), 3);
+  EXPECT_THROW(add_in_order(device, 0, {.values = values.data(), .count = 0, .stride = 3, .total = 1}), Error);
 }
 
 TEST(ScaleAndSumSquares, GivesTheSameBitsEverywhere) {
