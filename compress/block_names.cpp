@@ -12,8 +12,10 @@ std::optional<std::size_t> block_of(const std::string& name) {
   return std::stoul(name.substr(prefix.size()));
 }
 
+std::string block_name(std::size_t block) { return prefix + std::to_string(block); }
+
 std::string in_block(const std::string& name, std::size_t block) {
-  return prefix + std::to_string(block) + name.substr(name.find('.', prefix.size()));
+  return block_name(block) + name.substr(name.find('.', prefix.size()));
 }
 
 }  // namespace tranche::compress

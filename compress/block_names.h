@@ -9,6 +9,8 @@ namespace tranche::compress {
 
 // 3; none for what lies in no block.
 std::optional<std::size_t> block_of(const std::string& name);
+// "blocks.3": the unit's name.
+std::string block_name(std::size_t block);
 // The same in another block, of a name that lies in one: "blocks.1.mlp.up.weight".
 std::string in_block(const std::string& name, std::size_t block);
 

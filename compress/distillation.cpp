@@ -31,6 +31,8 @@ void DistillationConfig::declare(Section& section) {
   section.choice<Tier>("offload", parameters, {{"none", Tier::device}, {"cpu", Tier::host}})
       .may_change()
       .about("Where a rank's slices of the teacher lie between visits; \"cpu\" at stage 3 only.");
+  hidden_states.declare(
+      section.section("hidden_states", "What the teacher's blocks give, as a further term of the loss."));
 }
 
 void DistillationConfig::complete(const std::string& place) {
@@ -38,12 +40,14 @@ void DistillationConfig::complete(const std::string& place) {
     fail(Exit::job_file,
          str(place, "\"distillation.teacher\" must be a directory, or a list of them, found ", json_excerpt(teacher_)));
   };
-  if (teacher_.is_null()) return;
+  if (teacher_.is_null() && hidden_states.pairs.empty()) return;
   if (teacher_.is_array() && teacher_.empty()) refuse();
-  for (const Json& each : teacher_.is_array() ? teacher_ : Json::array({teacher_})) {
+  for (const Json& each : teacher_.is_array() || teacher_.is_null() ? teacher_ : Json::array({teacher_})) {
     if (!each.is_string()) refuse();
     teachers.push_back(each.get<std::string>());
   }
+  ensure(Exit::job_file, hidden_states.pairs.empty() || teachers.size() == 1, place,
+         "\"distillation.hidden_states.pairs\" needs one teacher in \"distillation.teacher\", found ", teachers.size());
 }
 
 void LayerReduction::declare(Section& section) {
@@ -78,12 +82,12 @@ std::string LayerReduction::name_in_teacher(const std::string& name) const {
   return block ? in_block(name, from.at(*block)) : name;
 }
 
-Tensor Distillation::mean_logits(const Tensor& tokens) const {
+Tensor Distillation::mean_logits(const Tensor& tokens, Taps& taps) const {
   Tensor sum;
   for (const TeachingModel& teacher : teachers_) {
     const Evaluating evaluating{teacher.model};
     teacher.parameters.begin_micro_batch();
-    const Tensor logits = teacher.model.forward(tokens);
+    const Tensor logits = teacher.model.forward(tokens, taps);
     if (teachers_.size() == 1) return logits;
     const bool first = !sum;
     if (first) sum = logits.sibling("sum of teachers' logits", logits.shape(), DType::float32);
@@ -93,13 +97,14 @@ Tensor Distillation::mean_logits(const Tensor& tokens) const {
   return sum;
 }
 
-Tensor Distillation::loss(const Tensor& logits, const MicroBatch& micro) const {
+Tensor Distillation::loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const {
+  Taps taught_states = hidden_states_.of_teacher();
   const Tensor taught = [&] {
     const Doing frame{[] { return std::string{"computing the teacher's logits"}; }};
     const Recording pause{nullptr};
-    return mean_logits(micro.tokens);
+    return mean_logits(micro.tokens, taught_states);
   }();
-  return autograd::distillation(logits, taught, micro.targets, terms_);
+  return hidden_states_.added_to(autograd::distillation(logits, taught, micro.targets, terms_), taps, taught_states);
 }
 
 }  // namespace tranche::compress

@@ -1,10 +1,11 @@
-// A student that learns from teachers' logits as well as from the text.
+// A student that learns from teachers' logits and hidden states as well as from the text.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "compress/hidden_states.h"
 #include "runtime/models/model.h"
 #include "runtime/ops/distillation.h"
 #include "runtime/train/seams.h"
@@ -23,9 +24,10 @@ struct DistillationConfig {
   ops::Divergence divergence = ops::Divergence::forward;
   DType precision = DType::bfloat16;  // in which the teacher computes
   Tier parameters = Tier::device;     // where slices of a teacher lie that is divided
+  HiddenStatesConfig hidden_states{};
 
   void declare(Section& distillation);
-  // Reads "teacher", once everything is loaded. Throws Exit::job_file for what names none.
+  // Reads "teacher", once everything is loaded and hidden_states complete. Throws Exit::job_file for what names none.
   void complete(const std::string& place);
   ops::DistillationTerms terms() const {
     return {static_cast<float>(alpha), static_cast<float>(temperature), divergence};
@@ -59,18 +61,20 @@ struct TeachingModel {
 
 // The mean over tokens of cross-entropy and divergence (runtime/ops/distillation.h). The teachers compute after the
 // student's forward, without a tape and without dropout. Of several, one after another, the student learns the mean of
-// their logits, summed in float32 in their order.
+// their logits, summed in float32 in their order. Distances of hidden states are added.
 class Distillation : public Objective {
  public:
-  // At least one, all of the student's vocabulary.
-  Distillation(const ops::DistillationTerms& terms, std::vector<TeachingModel> teachers)
-      : terms_(terms), teachers_(std::move(teachers)) {}
-  Tensor loss(const Tensor& logits, const MicroBatch& micro) const override;
+  // At least one teacher, all of the student's vocabulary; exactly one that has its blocks where hidden states teach.
+  Distillation(const DistillationConfig& config, std::vector<TeachingModel> teachers)
+      : terms_(config.terms()), hidden_states_(config.hidden_states), teachers_(std::move(teachers)) {}
+  Taps taps() const override { return hidden_states_.of_student(); }
+  Tensor loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const override;
 
  private:
-  Tensor mean_logits(const Tensor& tokens) const;
+  Tensor mean_logits(const Tensor& tokens, Taps& taps) const;
 
   ops::DistillationTerms terms_;
+  HiddenStatesConfig hidden_states_;
   std::vector<TeachingModel> teachers_;
 };
 

@@ -31,6 +31,7 @@ std::unique_ptr<Job> teacher_job(const Job& student, const std::string& director
   ensure(Exit::job_file, job->model_config.vocabulary == student.model_config.vocabulary, folder.string(),
          " has a vocabulary of ", job->model_config.vocabulary, " tokens, the student's is of ",
          student.model_config.vocabulary, ": a teacher of the same tokens is needed");
+  distillation.hidden_states.check(student.model_config, job->model_config, folder.string());
   job->settle(student.batch.deal.ranks);
   return job;
 }
@@ -46,7 +47,7 @@ Teachers::Teachers(const Job& student, Communicator& world, const Memory& memory
     Replica& replica = all_.emplace_back(student, directory, world, memory).replica;
     models.push_back({replica.model(), replica.seams().parameters});
   }
-  objective_.emplace(student.distillation.terms(), std::move(models));
+  objective_.emplace(student.distillation, std::move(models));
 }
 
 std::string Teachers::load() {

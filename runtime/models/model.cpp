@@ -2,20 +2,51 @@
 
 #include <set>
 
+#include "runtime/autograd/tape.h"
 #include "runtime/models/gpt2.h"
 #include "runtime/models/llama.h"
 #include "runtime/nn/kv_cache.h"
 
 namespace tranche {
+namespace {
+
+// x for the next unit, whose gradient comes back as one sum. A tapped x receives another one, and what they round to
+// together must not depend on whether the next unit adds its parts on this tape or, recomputed, on its own.
+Tensor for_the_next_unit(const Tensor& x) {
+  Tensor next = x.detached();
+  if (Tape::current() == nullptr || !x.variable()) return next;
+  next.set_variable(std::make_shared<Variable>());
+  Tape::current()->record([into = x.variable(), from = next.variable()] {
+    if (const Tensor gradient = from->take()) into->add(gradient);
+  });
+  return next;
+}
+
+}  // namespace
 
 Tensor Model::forward(const Tensor& tokens) {
+  Taps none;
+  return forward(tokens, none);
+}
+
+Tensor Model::forward(const Tensor& tokens, Taps& taps) {
   check(tokens.shape().dimensions() == 2, "model: tokens have shape ", tokens.shape(), ", expected (batch, sequence)");
   const std::size_t sequence = KeyValueCache::held() + tokens.shape()[1];
   ensure(Exit::job_file, sequence <= config_.positions, "a sequence of ", sequence,
          " tokens is longer than the model's ", config_.positions,
          " positions: shorten data.sequence_length, or give the model more positions");
   Tensor x = tokens;
-  for (Unit& unit : units_) x = tranche::forward(unit, x);
+  std::size_t filled = 0;
+  for (Unit& unit : units_) {
+    x = tranche::forward(unit, x);
+    const auto asked = taps.find(unit.name());
+    if (asked == taps.end()) continue;
+    asked->second = x;
+    x = for_the_next_unit(x);
+    ++filled;
+  }
+  check(filled == taps.size(), "model: ", taps.size(), " outputs were asked for, and only ", filled,
+        " are of units that it has");
   if (KeyValueCache* cache = KeyValueCache::current()) cache->grow(tokens.shape()[1]);
   return x;
 }

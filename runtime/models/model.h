@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,10 @@
 #include "runtime/nn/unit.h"
 
 namespace tranche {
+
+// What units give, by the unit's name ("blocks.3": the residual stream behind that block). Whoever asks puts names with
+// empty tensors in; a forward fills them. They keep their link to the tape.
+using Taps = std::map<std::string, Tensor>;
 
 // One thread at a time, like the tape.
 class Model {
@@ -32,6 +37,8 @@ class Model {
   // tokens: (batch, sequence) int32; returns (batch, sequence, vocabulary). Collective where the parameter store is.
   // Throws Exit::job_file if the sequence is longer than the model's positions.
   Tensor forward(const Tensor& tokens);
+  // The same, and the outputs that are asked for. Throws Exit::internal if no unit has a name.
+  Tensor forward(const Tensor& tokens, Taps& taps);
 
   // Whether dropout drops. False at first. Not between a forward and its backward.
   void set_training(bool training) { mode_.training = training; }

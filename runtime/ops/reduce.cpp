@@ -24,6 +24,11 @@ double add_in_order(Device& device, double sum, const Rows& rows) {
   return kernels_of(device).reduce.add_in_order(device, {.sum = sum, .rows = rows});
 }
 
+double add_in_order(Device& device, double sum, std::span<const double> values) {
+  const std::size_t count = values.size();
+  return add_in_order(device, sum, {.values = values.data(), .count = count, .stride = count, .total = count});
+}
+
 std::optional<std::size_t> first_non_finite(const Tensor& x) {
   check_floating("first_non_finite", "x", x);
   const std::size_t first =

@@ -22,6 +22,7 @@ struct Rows {
 };
 // ((sum + first) + second) + ..., row by row.
 double add_in_order(Device& device, double sum, const Rows& rows);
+double add_in_order(Device& device, double sum, std::span<const double> values);
 
 // The first element that is infinite or NaN. float32, bfloat16 or float16.
 std::optional<std::size_t> first_non_finite(const Tensor& x);

@@ -56,7 +56,7 @@ void OwnerStates::restore(const NamedNumbers& numbers) {
   for (OwnerState* state : states_) state->restore(numbers);
 }
 
-Tensor Objective::loss(const Tensor& logits, const MicroBatch& micro) const {
+Tensor Objective::loss(const Tensor& logits, const Taps& /*taps*/, const MicroBatch& micro) const {
   return autograd::cross_entropy(logits, micro.targets);
 }
 

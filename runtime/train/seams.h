@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/comm/communicator.h"
+#include "runtime/models/model.h"
 #include "runtime/nn/seams.h"
 
 namespace tranche {
@@ -31,13 +32,15 @@ using NamedNumbers = std::map<std::string, double>;
 // The number of that name; Exit::checkpoint if there is none.
 double number_of(const NamedNumbers& numbers, const std::string& name);
 
-// From logits to the loss of one micro-batch: forward code, recorded on the tape.
+// From logits, and what it taps, to the loss of one micro-batch: forward code, recorded on the tape.
 class Objective {
  public:
   virtual ~Objective() = default;
-  // logits: (batch, sequence, vocabulary). Returns (1) float32, a mean over tokens. Collective where the objective has
-  // parameters of its own.
-  virtual Tensor loss(const Tensor& logits, const MicroBatch& micro) const;  // cross-entropy
+  // The units whose outputs it wants beside the logits: their names, with empty tensors.
+  virtual Taps taps() const { return {}; }
+  // logits: (batch, sequence, vocabulary); taps: as above, filled. Returns (1) float32, a mean over tokens. Collective
+  // where the objective has parameters of its own.
+  virtual Tensor loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const;  // cross-entropy
 };
 
 // What a feature keeps between steps beside parameters: ranges, schedules. Forward sees it as it was at the step's

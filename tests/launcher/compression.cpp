@@ -355,6 +355,29 @@ TEST_F(Compression, ATeacherThatCannotTeachIsRefusedBeforeAnythingIsWritten) {
   EXPECT_THAT(refusal("--set checkpoint.start_from=nowhere"), HasSubstr("nowhere"));
 }
 
+TEST_F(Compression, HiddenStatesThatCannotBeComparedAreRefusedBeforeAnythingIsWritten) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const auto refusal = [&](const std::string& pairs, const std::string& teacher = R"('"teacher"')") {
+    const Result result =
+        run("train job.json --set checkpoint.directory=student --set distillation.teacher=" + teacher +
+            " --set distillation.hidden_states.pairs=" + pairs);
+    EXPECT_EQ(result.exit, 3) << pairs;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "student"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal("3"), HasSubstr("must be a list of pairs, found 3"));
+  EXPECT_THAT(refusal("[3]"), HasSubstr("one of the teacher, such as [1, 3], found 3"));
+  EXPECT_THAT(refusal("[[0,0,0]]"), HasSubstr("found [0,0,0]"));
+  EXPECT_THAT(refusal("[[0,-1]]"), HasSubstr("must hold numbers of blocks, found -1"));
+  EXPECT_THAT(refusal("[[7,0]]"), HasSubstr("block 7 of the student, which has 1"));
+  EXPECT_THAT(refusal("[[0,7]]"), HasSubstr("block 7 of the teacher"));
+  EXPECT_THAT(refusal("[[0,0]]", "null"), HasSubstr("needs one teacher"));
+  EXPECT_THAT(refusal("[[0,0]]", R"('["teacher", "teacher"]')"), HasSubstr("needs one teacher"));
+  EXPECT_THAT(refusal("[[0,0]] --set model.n_embd=64"), HasSubstr("a student of the teacher's width is needed"));
+  EXPECT_THAT(refusal("[[0,0]] --set distillation.hidden_states.weight=0"), HasSubstr("above 0"));
+}
+
 TEST_F(Compression, BlocksThatTheTeacherHasNotAreAnError) {
   write_job();
   ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);

@@ -231,6 +231,10 @@ INSTANTIATE_TEST_SUITE_P(
                       std::pair{2, std::vector<std::string>{"distillation.precision=float32",
                                                             "activation_checkpointing.enabled=true"}},
                       std::pair{2, std::vector<std::string>{R"(distillation.teacher=["TEACHER", "TEACHER"])"}},
+                      std::pair{2, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 1]]",
+                                                            "distillation.hidden_states.distance=cosine"}},
+                      std::pair{2, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 0]]",
+                                                            "activation_checkpointing.enabled=true"}},
                       std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
 
 // Llama 2 7B.

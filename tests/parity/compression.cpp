@@ -140,6 +140,56 @@ TEST_F(Distilled, DigestsAreEqualOverArrangements) { expect_equal_everywhere(stu
 TEST_F(Distilled, DigestsAreEqualInBfloat16WithTheReverseDivergence) {
   expect_equal_everywhere(student(Numbers::bfloat16, {"distillation.divergence=reverse"}), 6);
 }
+// Of a block of each, at a distance of their own.
+SmallJob with_hidden_states(SmallJob job, const char* distance, const char* pairs = "[[0, 1]]") {
+  const std::string hidden_states = "distillation.hidden_states.";
+  for (const std::string& change : {"pairs=" + std::string{pairs}, "distance=" + std::string{distance}})
+    job.changes.push_back(hidden_states + change);
+  return job;
+}
+TEST_F(Distilled, DigestsAreEqualOverArrangementsWhereHiddenStatesTeach) {
+  expect_equal_everywhere(with_hidden_states(student(Numbers::float32), "mse"), 5);
+  expect_equal_everywhere(with_hidden_states(student(Numbers::bfloat16), "cosine"), 5);
+  // A block follows the one that is compared.
+  expect_equal_everywhere(with_hidden_states(student(Numbers::float32, {"model.n_layer=2"}), "mse"), 3);
+}
+TEST_F(Distilled, ResumesOnAnotherNumberOfRanksWhereHiddenStatesTeach) {
+  const SmallJob job = with_hidden_states(student(Numbers::float32), "cosine");
+  const std::string whole = run.digest_after(6, job, {});
+  run.digest_after(3, job, {.ranks = 4, .stage = 3}, "resumed");
+  EXPECT_EQ(run.digest_after(6, job, {.ranks = 2, .stage = 1}, "resumed"), whole);
+  EXPECT_THROW(run.digest_after(7, with_hidden_states(student(Numbers::float32), "mse"), {}, "resumed"), Error);
+}
+TEST_F(Distilled, PairsDistanceAndWeightOfHiddenStatesAreSeenByTheDigest) {
+  const SmallJob job = with_hidden_states(student(Numbers::float32), "mse");
+  const std::string expected = run.digest_after(2, job, {});
+  EXPECT_NE(run.digest_after(2, student(Numbers::float32), {}), expected);
+  EXPECT_NE(run.digest_after(2, with_hidden_states(student(Numbers::float32), "cosine"), {}), expected);
+  EXPECT_NE(run.digest_after(2, with_hidden_states(student(Numbers::float32), "mse", "[[0, 0]]"), {}), expected);
+  EXPECT_NE(run.digest_after(2, with_hidden_states(student(Numbers::float32), "mse", "[[0, 0], [0, 1]]"), {}),
+            expected);
+  SmallJob heavier = job;
+  heavier.changes.emplace_back("distillation.hidden_states.weight=2");
+  EXPECT_NE(run.digest_after(2, heavier, {}), expected);
+}
+// One that already is its teacher has nothing to learn from it.
+TEST_F(Distilled, HiddenStatesOfATeacherLikeTheStudentAddNothing) {
+  const std::vector<std::string> like{"model.n_layer=2",
+                                      "model.resid_pdrop=0",
+                                      "model.attn_pdrop=0",
+                                      "model.embd_pdrop=0",
+                                      "distillation.precision=float32",
+                                      "checkpoint.start_from=" + (run.folder() / "teacher").string()};
+  run.digest_after(1, student(Numbers::float32, like), {});
+  const double loss = run.last().first_loss;
+  for (const char* distance : {"mse", "cosine"}) {
+    run.digest_after(1, with_hidden_states(student(Numbers::float32, like), distance, "[[0, 0], [1, 1]]"), {});
+    EXPECT_EQ(run.last().first_loss, loss) << distance;
+    run.digest_after(1, with_hidden_states(student(Numbers::float32, like), distance, "[[0, 1]]"), {});
+    EXPECT_GT(run.last().first_loss, loss) << distance;
+  }
+}
+
 // Two of them, of other sizes, in one's half precision: the mean of their logits.
 TEST_F(Distilled, DigestsAreEqualOverArrangementsWithSeveralTeachers) {
   run.digest_after(6, {.architecture = Architecture::llama}, {}, "other");

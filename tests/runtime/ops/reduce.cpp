@@ -59,9 +59,8 @@ TEST(ScaleAndSumSquares, RefusesPartsOfBlocks) {
 TEST(AddInOrder, AddsOneAfterAnother) {
   TestDevice device;
   const Values values{0x1p53, 1, -0x1p53};
-  const Rows one{.values = values.data(), .count = values.size(), .stride = 0, .total = values.size()};
-  EXPECT_EQ(add_in_order(device, 0, one), 0);  // 1 from the other end
-  EXPECT_EQ(add_in_order(device, 7, {}), 7);
+  EXPECT_EQ(add_in_order(device, 0, values), 0);  // 1 from the other end
+  EXPECT_EQ(add_in_order(device, 7, Rows{}), 7);
 }
 
 TEST(AddInOrder, GoesRowByRowAndNoFurtherThanItIsTold) {
