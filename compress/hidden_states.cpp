@@ -27,13 +27,14 @@ Tensor in_float32(const Tensor& x) {
 struct UnitRows {
   Tensor x, gain, statistics;
 
-  UnitRows() = default;
-  UnitRows(const Tensor& rows, const Tensor& y)
-      : x(in_float32(rows)),
-        gain(x.sibling("ones", {x.cols()}, DType::float32)),
-        statistics(x.sibling("root mean squares", {x.rows()}, DType::float32)) {
-    ops::fill_constant(gain, 1);
-    ops::rms_norm(x, gain, 1e-12f, y, statistics);
+  static UnitRows of(const Tensor& rows, const Tensor& y) {
+    const Tensor x = in_float32(rows);
+    UnitRows made{.x = x,
+                  .gain = x.sibling("ones", {x.cols()}, DType::float32),
+                  .statistics = x.sibling("root mean squares", {x.rows()}, DType::float32)};
+    ops::fill_constant(made.gain, 1);
+    ops::rms_norm(x, made.gain, 1e-12f, y, made.statistics);
+    return made;
   }
   Tensor gradient(const Tensor& dy) const {
     const Tensor dx = x.sibling("gradient of hidden states", x.shape(), DType::float32);
@@ -107,9 +108,9 @@ Tensor hidden_distance(HiddenDistance distance, const Tensor& student, const Ten
   double share = factor / static_cast<double>(size);
   if (distance == HiddenDistance::cosine) {
     share /= 2;
-    UnitRows{teacher, difference};
+    UnitRows::of(teacher, difference);
     const Tensor y = difference.sibling("hidden states of unit length", student.shape(), DType::float32);
-    rows = UnitRows{student, y};
+    rows = UnitRows::of(student, y);
     ops::scale(difference, -1);
     ops::store(y, {difference, true});
   } else {

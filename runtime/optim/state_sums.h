@@ -27,8 +27,8 @@ class StateSums {
 
   // Whether the piece's state is in memory of the host: a shape has no bytes, and a GPU corrects its own.
   static bool concern(const StatePiece& at);
-  // Where the update that is about to pass the piece has to leave sums of the first `summed` kinds, until the next call;
-  // the other kinds are read here. An update comes in the same pieces as the one before.
+  // Where the update that is about to pass the piece has to leave sums of the first `summed` kinds, until the next
+  // call; the other kinds are read here. An update comes in the same pieces as the one before.
   ops::PassedSums passing(const StatePiece& at, std::size_t summed);
   // After it: throws Exit 13 (corrupted) if what was found is not what was left, naming the tensors in which it
   // differs.

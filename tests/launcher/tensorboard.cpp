@@ -149,7 +149,8 @@ TEST_F(TensorBoardFiles, OfARunThatGoesOnShowEachStepOnce) {
   ASSERT_EQ(read("DeepSpeedJobName").at("Train/Samples/lr").size(), 4u);
   std::filesystem::remove_all(folder.path() / "runs/job/step-000004");  // as if it had been killed before
   const std::filesystem::path first = files_in("DeepSpeedJobName").at(0);
-  std::filesystem::rename(first, first.parent_path() / "events.out.tfevents.4000000000.zz.1");  // the clock was set back
+  std::filesystem::rename(first,
+                          first.parent_path() / "events.out.tfevents.4000000000.zz.1");  // the clock was set back
   ASSERT_EQ(run(train + "6 --resume").exit, 0);
   EXPECT_THAT(files_in("DeepSpeedJobName"), SizeIs(2));
   EXPECT_EQ(metrics().size(), 6u);
