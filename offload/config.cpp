@@ -7,7 +7,9 @@ namespace tranche {
 void OffloadConfig::declare(Section& zero) {
   zero.key("sub_group_size", sub_group)
       .at_least(1024)
-      .about("Elements of offloaded state that are updated at a time, at most; never more than 4194304 are.");
+      .about(
+          "Elements of offloaded state that are updated at a time, at most; never more than 4194304 are, or a 512th of "
+          "a unit.");
   Section& section = zero.section(
       "offload_optimizer",
       "Where masters, the optimizer's state and sums of gradients live, and where they are updated (Ren et al. 2021). "

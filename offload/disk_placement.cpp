@@ -27,10 +27,9 @@ DiskPlacement::~DiskPlacement() {
 
 void DiskPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   owned_ = &owned;
-  const std::size_t longest = piece_elements(config_.sub_group);
   for (std::size_t u = 0; u < owned.size(); ++u) {
     unit_places_.push_back(elements_);
-    const std::size_t size = owned[u].size;
+    const std::size_t size = owned[u].size, longest = piece_elements(config_.sub_group, size);
     for (std::size_t first = 0; first < size; first += longest) {
       pieces_.push_back({u, first, std::min(longest, size - first), elements_ + first});
       longest_ = std::max(longest_, pieces_.back().count);

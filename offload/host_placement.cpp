@@ -27,8 +27,9 @@ void HostPlacement::adopt(const std::vector<Owned>& owned, std::uint64_t seed) {
   }
   if (precision_.keeps_master())
     for (Departing& each : departing_)
-      each.rounded = Tensor::empty(host_, "rounded masters", Category::communication,
-                                   {1, std::min(longest, piece_elements(config_.sub_group))}, precision_.working);
+      each.rounded =
+          Tensor::empty(host_, "rounded masters", Category::communication,
+                        {1, std::min(longest, piece_elements(config_.sub_group, longest))}, precision_.working);
   round();
 }
 
@@ -69,7 +70,7 @@ void HostPlacement::over_pieces_of(std::size_t unit, const Tensor& gradient, con
     work(whole);
     return arrivals.add(unit, {});
   }
-  const std::size_t longest = piece_elements(config_.sub_group);
+  const std::size_t longest = piece_elements(config_.sub_group, owned.size);
   for (std::size_t first = 0; first < owned.size; first += longest) {
     const Shape part{1, std::min(longest, owned.size - first)};
     StatePiece piece = state_.piece(unit, first, part.size(), gradient);

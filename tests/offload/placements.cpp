@@ -6,6 +6,7 @@
 
 #include "offload/disk_placement.h"
 #include "offload/host_placement.h"
+#include "offload/pieces.h"
 #include "runtime/base/corrupted.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/ops/elementwise.h"
@@ -138,6 +139,16 @@ TEST_P(Placements, FindBitsThatFlip) {
   const auto expected = ::testing::HasSubstr("a bit has flipped: moment of p0 (elements 0 to 1024 of unit0)");
   EXPECT_THAT(told([&] { placement_->borrow(1, 0); }), expected);  // as a checkpoint would
   EXPECT_THAT(told(update), expected);
+}
+
+TEST(Pieces, AreWholePagesOfWhatWasAskedForAndNoMoreThanAFewHundredOfAUnit) {
+  constexpr std::size_t most = std::size_t{1} << 22;
+  EXPECT_EQ(piece_elements(1024, 100 * most), 2048u);
+  EXPECT_EQ(piece_elements(5000, 100 * most), 4096u);
+  EXPECT_EQ(piece_elements(1'000'000'000, 1024), most);
+  EXPECT_EQ(piece_elements(1'000'000'000, 512 * most), most);
+  EXPECT_EQ(piece_elements(1'000'000'000, 512 * most + 1), most + 2048);
+  EXPECT_EQ(piece_elements(most, 1024 * most), most);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, Placements, ::testing::Values("device", "host", "host_in_part", "disk"),
