@@ -184,6 +184,9 @@ class Top : public Program {
 TEST_F(Top, OfADirectoryIsPlainTextWhereTheOutputIsNoTerminal) {
   write_run("runs/a", 7, "{\"step\": 8, \"lo");  // torn: it is being written
   folder.write("runs/a/ranks.json", R"([{"seconds":{"compute":0.75},"bytes":{"device":{"gradients":512}}}])");
+  // By a clock that is ahead, so that no second passes between what is compared.
+  std::filesystem::last_write_time(folder.path() / "runs/a/metrics.jsonl",
+                                   std::filesystem::file_time_type::clock::now() + std::chrono::minutes{1});
   const Result result = run("top runs/a | cat");
   ASSERT_EQ(result.exit, 0) << result.errors;
   EXPECT_THAT(result.output, AllOf(StartsWith("runs/a   last step 0 s ago   1 rank\nstep 7\n"), Not(HasSubstr("\033")),
