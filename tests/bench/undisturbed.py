@@ -24,7 +24,9 @@ def main():
     job = write_job(options.folder, **MODEL)
     metrics = fresh(options.folder)
     command = [TRANCHE, "launch", "-n", "4", "--port", "0", job, "zero_optimization.stage=3", "integrity.compare_every=1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    # A file takes all that is said: a pipe that nobody reads would stop the supervisor in the end.
+    with open(options.folder / "log", "w+") as log, subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                                                     stderr=log) as process:
         began = time.monotonic()
         try:
             process.wait(options.seconds)
@@ -32,7 +34,9 @@ def main():
         except subprocess.TimeoutExpired:
             early = False
             process.send_signal(signal.SIGTERM)
-        said = process.stderr.read().splitlines()
+        process.wait()
+        log.seek(0)
+        said = log.read().splitlines()
     taken = time.monotonic() - began
     steps = [json.loads(line) for line in metrics.read_text().splitlines()]
     print(f"{processor()}: 4 ranks, stage 3, {taken:.0f} s, {len(steps)} steps, exit code {process.returncode}")
