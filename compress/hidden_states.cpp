@@ -48,9 +48,8 @@ struct UnitRows {
 void HiddenStatesConfig::declare(Section& section) {
   section.key("pairs", pairs_)
       .about(
-          "Blocks of the student and of its one teacher whose outputs are compared, counted from 0: `[[0, 1], [1, "
-          "3]]`; "
-          "they must be of one width. Empty: none.");
+          "Blocks of the student and of its one teacher whose outputs are compared, counted from 0: "
+          "`[[0, 1], [1, 3]]`; they must be of one width. Empty: none.");
   section
       .choice<HiddenDistance>("distance", distance, {{"mse", HiddenDistance::mse}, {"cosine", HiddenDistance::cosine}})
       .about("Of a token's two states: the mean of squared differences, or 1 - cosine; the mean over tokens.");

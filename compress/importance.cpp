@@ -144,7 +144,7 @@ Scores TaylorScores::show(Model& model, const Windows& windows, Device& device) 
     Tape tape;
     const Tensor loss = [&] {
       const Recording on{&tape};
-      return Objective{}.loss(model.forward(micro.tokens), {}, micro);
+      return loss_of(model, Objective{}, micro);
     }();
     const Tensor one = loss.sibling("gradient of the loss", {1}, DType::float32);
     ops::fill_constant(one, 1);

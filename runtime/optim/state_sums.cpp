@@ -58,27 +58,23 @@ ops::PassedSums StateSums::passing(const StatePiece& at, std::size_t summed) {
   return sums;
 }
 
-void StateSums::compare_found(const StatePiece& at) const {
-  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) compare(kind, at.unit, found_[kind], known_runs_of(at));
+void StateSums::compare_found(const StatePiece& at) {
+  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) compare(kind, at.unit, found_[kind], runs_of(at));
 }
 
-void StateSums::keep_left(const StatePiece& at) { keep(at, left_, working_); }
+void StateSums::keep_left(const StatePiece& at) {
+  const std::span<Run> runs = runs_of(at);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    for (std::size_t kind = 0; kind < kinds_.size(); ++kind) runs[i].sums[kind] = left_[kind][i];
+    runs[i].working = working_.empty() ? left_[0][i] : working_[i];
+  }
+}
 
 void StateSums::read_left(const StatePiece& at) {
   const std::span<const Run> runs = runs_of(at);
   for (std::size_t kind = 0; kind < kinds_.size(); ++kind) left_[kind] = sums_of(state_of(at, kind), runs, at.first);
   if (at.rounded) working_ = sums_of(at.rounded, runs, at.first);
-  keep(at, left_, working_);
-}
-
-void StateSums::keep(const StatePiece& at, const std::vector<std::vector<std::uint64_t>>& left,
-                     const std::vector<std::uint64_t>& working) {
-  const std::span<Run> runs = runs_of(at);
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    runs[i].sums.resize(kinds_.size());
-    for (std::size_t kind = 0; kind < kinds_.size(); ++kind) runs[i].sums[kind] = left[kind][i];
-    runs[i].working = working.empty() ? left[0][i] : working[i];
-  }
+  keep_left(at);
 }
 
 void StateSums::compare(std::size_t kind, std::size_t unit, const Tensor& whole) const {
@@ -89,7 +85,7 @@ void StateSums::compare(std::size_t kind, std::size_t unit, const Tensor& whole)
 void StateSums::compare(std::size_t kind, std::size_t unit, std::span<const std::uint64_t> now,
                         std::span<const Run> runs) const {
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (runs[i].sums.empty() || !runs[i].sums[kind] || *runs[i].sums[kind] == now[i]) continue;
+    if (!runs[i].sums[kind] || *runs[i].sums[kind] == now[i]) continue;
     const Owned& owned = owned_[unit];
     const std::size_t first = owned.first + runs[i].first;
     fail(corrupted,
@@ -103,7 +99,7 @@ void StateSums::compare(std::size_t kind, std::size_t unit, std::span<const std:
 void StateSums::forget(std::size_t kind, std::size_t unit) {
   if (unit >= units_.size()) return;
   for (Run& each : units_[unit]) {
-    if (!each.sums.empty()) each.sums[kind].reset();
+    each.sums[kind].reset();
     each.working.reset();
   }
 }
@@ -128,17 +124,12 @@ std::span<StateSums::Run> StateSums::runs_of(const StatePiece& at) {
   const std::size_t count = at.master.size();
   if (runs.empty() || runs.back().first < at.first)
     for (std::size_t done = 0; done < count; done += run)
-      runs.push_back({.first = at.first + done, .count = std::min(run, count - done)});
+      runs.push_back({.first = at.first + done,
+                      .count = std::min(run, count - done),
+                      .sums = std::vector<std::optional<std::uint64_t>>(kinds_.size())});
   const auto begin = std::ranges::lower_bound(runs, at.first, {}, &Run::first);
   const auto end = std::ranges::lower_bound(begin, runs.end(), at.first + count, {}, &Run::first);
   return {begin, end};
-}
-
-std::span<const StateSums::Run> StateSums::known_runs_of(const StatePiece& at) const {
-  if (at.unit >= units_.size()) return {};
-  const std::vector<Run>& runs = units_[at.unit];
-  const auto begin = std::ranges::lower_bound(runs, at.first, {}, &Run::first);
-  return {begin, std::ranges::lower_bound(begin, runs.end(), at.first + at.master.size(), {}, &Run::first)};
 }
 
 }  // namespace tranche

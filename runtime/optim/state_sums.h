@@ -32,7 +32,7 @@ class StateSums {
   ops::PassedSums passing(const StatePiece& at, std::size_t summed);
   // After it: throws Exit 13 (corrupted) if what was found is not what was left, naming the tensors in which it
   // differs.
-  void compare_found(const StatePiece& at) const;
+  void compare_found(const StatePiece& at);
   // And what it left is what the next one has to find.
   void keep_left(const StatePiece& at);
   // The same, read once more: somebody has written to the piece behind the update.
@@ -51,22 +51,18 @@ class StateSums {
   // Elements first .. first + count of the owned slice.
   struct Run {
     std::size_t first = 0, count = 0;
-    std::vector<std::optional<std::uint64_t>> sums{};  // by kind
+    std::vector<std::optional<std::uint64_t>> sums;  // by kind
     std::optional<std::uint64_t> working{};
   };
   // Those of a piece, in order.
   std::span<Run> runs_of(const StatePiece& at);
-  std::span<const Run> known_runs_of(const StatePiece& at) const;
   void compare(std::size_t kind, std::size_t unit, std::span<const std::uint64_t> now, std::span<const Run> runs) const;
-  // A piece's runs get these sums, indexed [kind][run]; working: none where the masters are the copy.
-  void keep(const StatePiece& at, const std::vector<std::vector<std::uint64_t>>& left,
-            const std::vector<std::uint64_t>& working);
 
   const std::vector<Owned>& owned_;
   const std::vector<std::string>& kinds_;
   std::vector<std::vector<Run>> units_;                   // by unit, then in order
   std::vector<std::vector<std::uint64_t>> found_, left_;  // of the piece that is being passed: [kind][run]
-  std::vector<std::uint64_t> working_;
+  std::vector<std::uint64_t> working_;                    // none where the masters are the working copy
 };
 
 // The names of a unit's parameters that have elements in first .. first + count of its flat layout: "a, b".

@@ -62,8 +62,7 @@ void TrainConfig::declare_integrity(Section& section) {
   section.key("enabled", integrity)
       .about(
           "Whether what a rank owns (masters and moments, in memory or on disk) is summed as each update leaves it, "
-          "and "
-          "compared with what the next one, or a checkpoint, finds. A difference ends the run with code 13.");
+          "and compared with what the next one, or a checkpoint, finds. A difference ends the run with code 13.");
   section.key("compare_every", compare_every)
       .about(
           "Updates between comparisons of the parameters that ranks compute with and the checksums their owners made; "

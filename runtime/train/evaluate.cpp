@@ -21,9 +21,7 @@ Evaluation evaluate(Model& model, const Objective& objective, const TokenFile& f
     // Every rank visits the units equally often: one without a window of its own computes the last one and drops it.
     const std::uint64_t number = std::min(round * ranks + world.rank(), count - 1);
     const MicroBatch micro = read_tensors(file, order.samples_of(number), sequence_length, number, device);
-    Taps taps = objective.taps();
-    const Tensor logits = model.forward(micro.tokens, taps);
-    mine.push_back(objective.loss(logits, taps, micro).scalar<float>());
+    mine.push_back(loss_of(model, objective, micro).scalar<float>());
   }
   const std::vector<double> all = world.gather(mine, "validation losses");  // (ranks, rounds)
 

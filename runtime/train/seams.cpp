@@ -60,6 +60,12 @@ Tensor Objective::loss(const Tensor& logits, const Taps& /*taps*/, const MicroBa
   return autograd::cross_entropy(logits, micro.targets);
 }
 
+Tensor loss_of(Model& model, const Objective& objective, const MicroBatch& micro) {
+  Taps taps = objective.taps();
+  const Tensor logits = model.forward(micro.tokens, taps);
+  return objective.loss(logits, taps, micro);
+}
+
 GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vector<Owned>& owned,
                          Communicator& replica) {
   const trace::Span span{trace::Kind::optimizer, "gradient norm"};

@@ -43,6 +43,9 @@ class Objective {
   virtual Tensor loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const;  // cross-entropy
 };
 
+// The loss of one micro-batch: the model's forward, and what the objective makes of it. Collective where they are.
+Tensor loss_of(Model& model, const Objective& objective, const MicroBatch& micro);
+
 // What a feature keeps between steps beside parameters: ranges, schedules. Forward sees it as it was at the step's
 // start. Its named numbers are in every checkpoint and digest. The default keeps nothing.
 class OwnerState {

@@ -54,9 +54,7 @@ double Trainer::accumulate(const MicroBatch& micro) {
   Tape tape;
   const Tensor loss = [&] {
     const Recording on{&tape};
-    Taps taps = objective_.taps();
-    const Tensor logits = model_.forward(micro.tokens, taps);
-    return objective_.loss(logits, taps, micro);
+    return loss_of(model_, objective_, micro);
   }();
   const Tensor seed = loss.sibling("loss scale", {1}, DType::float32);
   ops::fill_constant(seed, scaler_.scale() / static_cast<float>(config_.deal.micro_batches));

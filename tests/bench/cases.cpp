@@ -12,6 +12,7 @@
 #include "runtime/ops/optimizer.h"
 #include "runtime/ops/reduce.h"
 #include "tests/bench/ceilings.h"
+#include "tests/support/passed_sums.h"
 
 namespace tranche::bench {
 namespace {
@@ -48,18 +49,10 @@ void add_optimizer(std::vector<Case>& cases) {
       const Tensor mean = zeros(device, {owned}), square = zeros(device, {owned});
       const Tensor working = with_copy ? zeros(device, {owned}, working_dtype) : Tensor{};
       const ops::AdamStep step{.rate = 1e-3f, .weight_decay = 0.1f, .correction1 = 0.1f, .correction2 = 0.001f};
-      constexpr std::size_t run = std::size_t{1} << 16;
-      ops::PassedSums sums;
-      const auto kept = std::make_shared<std::vector<std::uint64_t>>(7 * owned / run);
-      if (with_sums) {
-        std::uint64_t* next = kept->data();
-        for (std::uint64_t** each :
-             {sums.found, sums.found + 1, sums.found + 2, sums.left, sums.left + 1, sums.left + 2, &sums.working})
-          *each = std::exchange(next, next + owned / run);
-        sums.run = run;
-      }
+      const auto arrays = std::make_shared<ops::SumArrays>(std::size_t{1} << 16, owned);
+      const ops::PassedSums sums = with_sums ? arrays->sums : ops::PassedSums{};
       return {bytes(owned, with_copy ? 30 : 28),
-              [=, kept = kept] { ops::adam(step, weights, mean, square, gradient, working, sums); },
+              [=, kept = arrays] { ops::adam(step, weights, mean, square, gradient, working, sums); },
               [=](int threads) {
                 // Half of each: both pairs take the same time at the same speed.
                 const double first = add_rate(weights.span<float>(), gradient.span<float>(), threads);

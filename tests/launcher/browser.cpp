@@ -52,18 +52,13 @@ class Browser : public TrainingProgram {
 };
 
 TEST_F(Browser, ShowsARunWhileItTrains) {
-  const Result started = shell(
-      "'" TRANCHE_PROGRAM
-      "' launch -n 2 --port 0 job.json steps=100000 > log 2>&1 & echo $! > process; "
-      "for i in $(seq 300); do grep -q '\"step\":500,' runs/job/metrics.jsonl 2> /dev/null && break; sleep 0.1; done; "
-      "sed -n 's/.*\\(http:[^ ]*\\).*/\\1/p' log | head -1");
-  const std::string address = started.output.substr(0, started.output.find('\n'));
+  const std::string address = launch_with_page(500);
   // It listens for as long as the supervisor lives.
   const std::string page = shell(browse(address) +
                                  " > page & sleep 4; ps -o cputimes=,etimes= -p $(cat process) > used; "
                                  "kill $(cat process); wait; cat page")
                                .output;
-  ASSERT_THAT(address, ::testing::StartsWith("http://127.0.0.1:")) << started.errors;
+  ASSERT_THAT(address, ::testing::StartsWith("http://127.0.0.1:"));
   EXPECT_THAT(page, ::testing::HasSubstr("tokens per second</h2><svg"));
   const auto figures_shown = figures(page);
   expect_equal(figures_shown, metrics());

@@ -66,6 +66,18 @@ class TrainingProgram : public Program {
     ASSERT_EQ(run("tokenize --tokenizer byte --output train.h5 text.txt").exit, 0);
     write_job();
   }
+  // Starts a long job of 2 ranks with a page, in the background, and waits until that step is done. The page's address;
+  // the number of the process is in the file `process`.
+  std::string launch_with_page(int step) const {
+    const Result started =
+        shell(str("'" TRANCHE_PROGRAM "' launch -n 2 --port 0 job.json steps=100000 > log 2>&1 & echo $! > process; "
+                  "for i in $(seq 300); do grep -q '\"step\":",
+                  step,
+                  ",' runs/job/metrics.jsonl 2> /dev/null && break; sleep 0.1; done; "
+                  "sed -n 's/.*\\(http:[^ ]*\\).*/\\1/p' log | head -1"));
+    EXPECT_TRUE(started.output.starts_with("http://127.0.0.1:")) << started.output << started.errors;
+    return started.output.substr(0, started.output.find('\n'));
+  }
   // Lines of the run's metrics.jsonl.
   std::vector<Json> metrics() const {
     std::ifstream stream{folder.path() / "runs/job/metrics.jsonl"};

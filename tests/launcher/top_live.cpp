@@ -25,15 +25,10 @@ class TopOfALaunch : public TrainingProgram {
 };
 
 TEST_F(TopOfALaunch, ShowsItsRanksWhileItTrainsAndItsFiguresAfterwards) {
-  const Result started = shell(
-      "'" TRANCHE_PROGRAM
-      "' launch -n 2 --port 0 job.json steps=100000 > log 2>&1 & echo $! > process; "
-      "for i in $(seq 300); do grep -q '\"step\":200,' runs/job/metrics.jsonl 2> /dev/null && break; sleep 0.1; done; "
-      "sed -n 's/.*\\(http:[^ ]*\\).*/\\1/p' log | head -1");
-  const std::string page = started.output.substr(0, started.output.find('\n'));
+  const std::string page = launch_with_page(200);
   const Result by_page = run("top " + page + " | cat"), by_folder = run("top runs/job | cat");
   shell("kill $(cat process); while kill -0 $(cat process) 2> /dev/null; do sleep 0.1; done");
-  ASSERT_THAT(page, ::testing::StartsWith("http://127.0.0.1:")) << started.errors;
+  ASSERT_THAT(page, ::testing::StartsWith("http://127.0.0.1:"));
   EXPECT_THAT(by_page.output,
               AllOf(HasSubstr("runs/job   running   2 ranks"), HasSubstr("/100000"), HasSubstr(" left\n"),
                     HasSubstr("device memory"), HasSubstr("training"), HasSubstr(" s ago")))

@@ -1,5 +1,5 @@
-// A sum of memory that a pass over it makes on the way: two integer additions for each vector, so that a pass which
-// waits for memory takes no longer.
+// A sum of memory that a pass over it makes on the way: two integer additions for each vector, far less than another
+// reading of it.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // What an update says of the memory that it passes. The sums are the CPU's alone.
+#include "tests/support/passed_sums.h"
 #include "runtime/ops/optimizer.h"
 #include "tests/runtime/ops/support.h"
 
@@ -40,21 +41,6 @@ std::string all_bytes(const std::vector<Tensor>& tensors) {
   return bytes;
 }
 
-// Arrays for the sums of up to three kinds of state and a working copy.
-struct Arrays {
-  explicit Arrays(std::size_t runs) : found(3, std::vector<std::uint64_t>(runs)), left(found), working(runs) {
-    for (std::size_t kind = 0; kind < 3; ++kind) {
-      sums.found[kind] = found[kind].data();
-      sums.left[kind] = left[kind].data();
-    }
-    sums.run = run;
-    sums.working = working.data();
-  }
-  std::vector<std::vector<std::uint64_t>> found, left;
-  std::vector<std::uint64_t> working;
-  PassedSums sums;
-};
-
 class Passed : public ::testing::TestWithParam<DType> {
  protected:
   Tensor random(int seed) { return random_tensor(device, {size}, DType::float32, seed); }
@@ -71,7 +57,7 @@ class Passed : public ::testing::TestWithParam<DType> {
       before.push_back(expected_sums(each));
     }
     update(same, same_working, PassedSums{});
-    Arrays arrays{before.front().size()};
+    SumArrays arrays{run, size};
     update(state, working, arrays.sums);
     EXPECT_EQ(all_bytes(state), all_bytes(same));
     for (std::size_t kind = 0; kind < state.size(); ++kind) {
@@ -132,7 +118,7 @@ TEST(WordSum, ShowsWordsThatChangePlaces) {
 TEST(PassedSums, AreRefusedWhereTheSizeIsNotWholeBlocks) {
   TestDevice device;
   const Tensor odd = blank(device, {block + 1}, DType::float32);
-  Arrays arrays{2};
+  SumArrays arrays{run, odd.size()};
   EXPECT_THROW(sgd({.rate = 1}, odd, {}, odd, {}, arrays.sums), Error);
 }
 
