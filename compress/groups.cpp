@@ -1,6 +1,7 @@
 #include "compress/groups.h"
 
 #include <algorithm>
+#include <mutex>
 #include <regex>
 
 #include "runtime/base/error.h"
@@ -8,11 +9,23 @@
 
 namespace tranche::compress {
 
+namespace {
+
+// One at a time: to read an expression, std::regex asks std::ctype<char>::narrow, which in libstdc++ fills a table that
+// all threads share without a lock (https://gcc.gnu.org/PR77704). Ranks may be threads.
+std::regex expression_of(const std::string& pattern) {
+  static std::mutex reading;
+  const std::lock_guard lock(reading);
+  return std::regex{pattern};
+}
+
+}  // namespace
+
 bool Modules::contain(const Parameter& parameter) const {
   if (parameter.shape.dimensions() != 2) return false;
   const std::string name = parameter.name.substr(0, parameter.name.rfind('.'));
   for (const std::string& pattern : patterns)
-    if (pattern == "*" || std::regex_search(name, std::regex{pattern})) return true;
+    if (pattern == "*" || std::regex_search(name, expression_of(pattern))) return true;
   return false;
 }
 
@@ -33,7 +46,7 @@ std::vector<std::string> read_patterns(const Json& json, const std::string& wher
     ensure(Exit::job_file, each.is_string(), where, " must be a list of names, found ", json_excerpt(each));
     const auto& pattern = patterns.emplace_back(each.get<std::string>());
     try {
-      if (pattern != "*") const std::regex expression{pattern};
+      if (pattern != "*") static_cast<void>(expression_of(pattern));
     } catch (const std::regex_error& error) {
       fail(Exit::job_file, str(where, ": \"", pattern, "\" is no regular expression: ", error.what()));
     }
