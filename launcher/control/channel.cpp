@@ -19,6 +19,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <functional>
 #include <list>
 #include <optional>
@@ -147,6 +148,7 @@ struct ControlChannel::State : std::enable_shared_from_this<State> {
     bool ended_itself = false;
     try {
       rank = co_await introduction(self, socket);
+      if (rank) self->of_ranks.push_back(socket);
       while (rank) self->roll.says(*rank, decoded_activity(co_await read_message(*socket)), Clock::now());
     } catch (const boost::system::system_error&) {
       ended_itself = rank.has_value();
@@ -179,6 +181,7 @@ struct ControlChannel::State : std::enable_shared_from_this<State> {
   std::string token = new_token();
   std::string address;
   std::list<std::weak_ptr<Socket>> sockets;
+  std::vector<std::weak_ptr<Socket>> of_ranks;
   std::size_t strangers = 0, dropped = 0;
   std::function<void()> stop_listening = [] {};
 };
@@ -203,6 +206,12 @@ ControlChannel::~ControlChannel() {
 std::vector<std::string> ControlChannel::environment() const {
   return {str(supervisor_variable, "=", state_->address),
           str(token_variable, "=", (state_->folder / "token").string())};
+}
+
+void ControlChannel::ask_for_stacks() {
+  for (const std::weak_ptr<Socket>& each : state_->of_ranks)
+    if (const auto socket = each.lock())
+      asio::async_write(*socket, asio::buffer(&stack_request, 1), [socket](boost::system::error_code, std::size_t) {});
 }
 
 Roll& ControlChannel::roll() { return state_->roll; }

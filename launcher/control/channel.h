@@ -40,6 +40,8 @@ class ControlChannel {
   // "NAME=VALUE" that ranks are to find in their environment.
   std::vector<std::string> environment() const;
   Roll& roll();
+  // Of every rank that is connected: its answer is in the roll a little later, or never.
+  void ask_for_stacks();
   std::size_t dropped() const;  // peers that were hung up on
 
  private:

@@ -1,5 +1,6 @@
 #include "launcher/control/messages.h"
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -24,9 +25,19 @@ template <class T> T get(const Json& message, const std::string& key) {
 }
 
 std::string name(const std::string& text) {
-  std::string cut = text.substr(0, longest_name);
+  std::size_t end = std::min(text.size(), longest_name);
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+    --end;  // no half character
+  std::string cut = text.substr(0, end);
   for (char& c : cut)
     if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';  // it will stand in a table on a terminal
+  return cut;
+}
+
+std::vector<std::string> names(const std::vector<std::string>& stack) {
+  std::vector<std::string> cut;
+  for (const std::string& frame : stack)
+    if (cut.size() < most_stack_frames) cut.push_back(name(frame));
   return cut;
 }
 
@@ -62,14 +73,16 @@ std::string encoded(const Hello& hello) {
 }
 
 std::string encoded(const Activity& activity) {
-  return framed({{"step", activity.step},
-                 {"phase", name(activity.phase)},
-                 {"collectives", activity.collectives},
-                 {"collective", name(activity.collective)},
-                 {"steps", activity.steps},
-                 {"seconds", activity.seconds},
-                 {"bytes", activity.bytes},
-                 {"left", activity.left}});
+  Json message{{"step", activity.step},
+               {"phase", name(activity.phase)},
+               {"collectives", activity.collectives},
+               {"collective", name(activity.collective)},
+               {"steps", activity.steps},
+               {"seconds", activity.seconds},
+               {"bytes", activity.bytes},
+               {"left", activity.left}};
+  if (!activity.stack.empty()) message["stack"] = names(activity.stack);
+  return framed(message);
 }
 
 std::size_t message_length(const unsigned char (&header)[message_header]) {
@@ -92,6 +105,13 @@ Machine machine_of(const Json& message) {
   return machine;
 }
 
+std::vector<std::string> stack_of(const Json& message) {
+  const Json stack = message.value("stack", Json::array());
+  ensure(Exit::ranks, stack.is_array() && std::ranges::all_of(stack, [](const Json& each) { return each.is_string(); }),
+         where, ": a stack that is no list of names");
+  return names(stack.get<std::vector<std::string>>());
+}
+
 }  // namespace
 
 Hello decoded_hello(std::string_view text) {
@@ -112,6 +132,7 @@ Activity decoded_activity(std::string_view text) {
           .steps = get<std::size_t>(message, "steps"),
           .seconds = figures<double>(message.value("seconds", Json::object())),
           .bytes = figures_by_tier(message.value("bytes", Json::object())),
+          .stack = stack_of(message),
           .left = get<bool>(message, "left")};
 }
 

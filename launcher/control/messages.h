@@ -4,6 +4,8 @@
 //   {"token": "9f2c...", "rank": 1, "ranks": 4, "host": "node-a", "addresses": ["10.0.0.1"], "pid": 4711}
 //   {"step": 12, "phase": "training", "collectives": 801, "collective": "all_gather of blocks.3", "left": false,
 //    "steps": 11, "seconds": {"compute": 2.25, "wait": 0.5}, "bytes": {"device": {"parameters": 81920}}}
+//
+// The supervisor says one thing, a byte: where is your training thread? The next message then has a "stack" as well.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +13,17 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "launcher/control/machine.h"
 
 namespace tranche {
 
 inline constexpr std::size_t message_header = 4;      // bytes
-inline constexpr std::size_t longest_message = 2048;  // bytes behind the header
-inline constexpr std::size_t longest_name = 120;      // of a host, a phase, a collective; the rest is cut
+inline constexpr std::size_t longest_message = 4096;  // bytes behind the header
+inline constexpr std::size_t longest_name = 120;      // of a host, a phase, a collective, a function; the rest is cut
+inline constexpr std::size_t most_stack_frames = 16;
+inline constexpr char stack_request = 's';
 
 // The supervisor's address and the file with its token, as ranks find them in their environment.
 inline constexpr const char* supervisor_variable = "TRANCHE_SUPERVISOR";   // "unix:PATH" or "tcp:HOST:PORT"
@@ -43,7 +48,8 @@ struct Activity {
   std::uint64_t steps = 0;                  // done since this start
   std::map<std::string, double> seconds{};  // of these steps that its training thread spent, by kind (docs/trace.md)
   std::map<std::string, std::map<std::string, std::uint64_t>> bytes{};  // most held so far, by tier and category
-  bool left = false;  // the last message: the rank has ended its work, well or with an error of its own
+  std::vector<std::string> stack{};  // of the training thread, innermost first; only after a stack_request
+  bool left = false;                 // the last message: the rank has ended its work, well or with an error of its own
   bool operator==(const Activity&) const = default;
 };
 

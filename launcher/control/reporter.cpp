@@ -125,8 +125,9 @@ void Reporter::report() {
     std::unique_lock lock{mutex_};
     ended_.wait_for(lock, beat, [&] { return ending_; });
     last = ending_;
-    const Activity now = activity_;
+    Activity now = activity_;
     lock.unlock();
+    if (!last && asked_for_stack()) now.stack = stack_.frames();
     // A supervisor that was stopped reads nothing for a while: the rest of a message goes out when it is back.
     const auto goes_on = [&] {
       const std::lock_guard still{mutex_};
@@ -136,6 +137,11 @@ void Reporter::report() {
     if (!last) log::info("the supervisor is gone; training goes on without it");
     return;
   }
+}
+
+bool Reporter::asked_for_stack() const {
+  char request = 0;
+  return ::recv(socket_, &request, 1, MSG_DONTWAIT) == 1 && request == stack_request;
 }
 
 bool Reporter::send(const std::string& message, const std::function<bool()>& goes_on) {

@@ -12,12 +12,14 @@
 #include <thread>
 
 #include "launcher/control/messages.h"
+#include "launcher/control/stack.h"
 
 namespace tranche {
 
 struct CollectiveRecord;
 
-// Connects to the address in the environment (messages.h) and reports from a thread of its own, every `beat`. Where
+// Made by the rank's training thread, whose stack it sends when it is asked to. Connects to the address in the
+// environment (messages.h) and reports from a thread of its own, every `beat`. Where
 // there is no supervisor, or it goes away, or cannot be reached, the rank works on; the latter two are logged once. No
 // function waits for the supervisor, but for the destructor, at most a fifth of a second: what is said last must be out
 // before others end this process.
@@ -37,8 +39,10 @@ class Reporter {
 
  private:
   void report();
+  bool asked_for_stack() const;
   bool send(const std::string& message, const std::function<bool()>& goes_on);
 
+  const ThreadStack stack_;
   int socket_ = -1;  // -1: nobody listens
   std::mutex mutex_;
   std::condition_variable ended_;

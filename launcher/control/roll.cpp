@@ -31,6 +31,7 @@ bool Roll::joins(const Hello& hello, Time now) {
 
 void Roll::says(std::size_t rank, const Activity& activity, Time now) {
   Rank& it = ranks_.at(rank);
+  if (!activity.stack.empty()) it.stack = activity.stack;
   if (it.activity != activity) it.moved = now;
   it.activity = activity;
   pace_.says(rank, activity);

@@ -71,6 +71,7 @@ class Roll {
     std::int64_t pid = 0;
     Activity activity;
     Time heard{}, moved{};
+    std::vector<std::string> stack{};  // when it was asked last
   };
   const std::vector<Rank>& ranks() const { return ranks_; }
 

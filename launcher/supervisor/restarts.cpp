@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "runtime/base/corrupted.h"
 #include "runtime/checkpoint/directory.h"
@@ -34,6 +35,24 @@ Ending ending_of(int status) {
   if (code > 128 && code < 128 + NSIG)
     return {End::lost, code, str(text, ": a rank was killed by ", signal_text(code - 128))};
   return {End::refused, code, text};
+}
+
+std::uint64_t killed_for_memory() {
+  std::ifstream file{"/proc/vmstat"};
+  std::string name;
+  for (std::uint64_t value; file >> name >> value;)
+    if (name == "oom_kill") return value;
+  return 0;
+}
+
+Ending ending_of_killed_for_memory(Ending ending) {
+  ending.text +=
+      "; meanwhile this machine's kernel has killed a process for want of memory (dmesg tells which): fewer ranks on a "
+      "host, a higher zero_optimization.stage, or offload leave more for each, and 'tranche plan' says how much they "
+      "need";
+  ending.fault = Exit::out_of_memory;
+  ending.lost = 0;
+  return ending;
 }
 
 Reached reached_in(const std::filesystem::path& directory) {

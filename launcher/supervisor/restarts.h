@@ -38,6 +38,12 @@ inline constexpr int host_refused = 255;
 Ending ending_of_lost_host(int code);
 // Of a status that waitpid gave.
 Ending ending_of(int status);
+// How many processes of this machine its kernel has killed for want of memory since it was started (/proc/vmstat),
+// those that reached their control group's limit among them; 0 where it does not say.
+std::uint64_t killed_for_memory();
+// Of a rank that was killed while that number grew: with what to do about it, on as many ranks, since fewer would need
+// more memory each.
+Ending ending_of_killed_for_memory(Ending ending);
 
 // How far a run has come.
 struct Reached {

@@ -11,6 +11,7 @@
 #include "launcher/http/server.h"
 #include "launcher/supervisor/process.h"
 #include "launcher/supervisor/restarts.h"
+#include "launcher/supervisor/whereabouts.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 
@@ -24,6 +25,8 @@ constexpr std::chrono::seconds farewell{5};
 constexpr std::chrono::milliseconds look_again{100};
 // Ranks that were asked to stop are asked again: the first time they may not have been there yet to hear it.
 constexpr std::chrono::seconds tell_again{5};
+// A rank that talks has told where it is within this time.
+constexpr std::chrono::seconds answer{1};
 constexpr std::size_t most_events = 20;  // on the page
 
 using Clock = std::chrono::steady_clock;
@@ -90,6 +93,7 @@ class Supervisor {
     ControlChannel::Options options{.one_host = job_.place.one_host(), .shared = job_.directory, .pace = job_.pace};
     if (!job_.place.hosts.empty()) options.reached_as = address_towards(names_of(job_.place.hosts));
     ControlChannel channel{io_, ranks, options};
+    const std::uint64_t killed_before = killed_for_memory();
     Process process{line_of(job_, ranks, resumes, channel.environment())};
     process_ = &process;
     channel_ = &channel;
@@ -104,7 +108,11 @@ class Supervisor {
     Ending ending = ending_of(*process.ended());
     if (channel.dropped() != 0)
       log::info(str(channel.dropped(), " connections to the supervisor were none of its ranks' and were dropped"));
-    if (!verdict) return explained(std::move(ending), channel.roll(), end);
+    if (!verdict) {
+      const bool for_memory = ending.code == 128 + SIGKILL && killed_for_memory() != killed_before;
+      ending = explained(std::move(ending), channel.roll(), end);
+      return for_memory ? ending_of_killed_for_memory(std::move(ending)) : ending;
+    }
     const std::string what = verdict->text.substr(0, verdict->text.find('\n'));  // the table has been shown
     leave_out_absent(channel.roll(), ranks);
     // That nobody is heard of says nothing about any one place.
@@ -134,13 +142,21 @@ class Supervisor {
       if (stops_ == 1 && now - told_to_stop_ > tell_again) tell_to_stop(process);
       for (const std::string& each : roll.pace().judge(now)) happens(each);
       if (!verdict && (verdict = roll.judge(job_.patience, now))) {
-        happens(str("ending the ranks: ", verdict->text));
+        happens(str("ending the ranks: ", verdict->text, "\n", find_ranks(roll)));
         process.signal(SIGTERM);
-        ended_at = now;
+        ended_at = looked = Clock::now();
       }
       if (verdict && now - ended_at > farewell) process.signal(SIGKILL);
     }
     return verdict;
+  }
+
+  // Asks all ranks where they are, and waits for the answers of those that still talk.
+  std::string find_ranks(const Roll& roll) {
+    const Clock::time_point asked = Clock::now();
+    channel_->ask_for_stacks();
+    while (!all_have_answered(roll, asked - answer) && Clock::now() - asked < answer) wait(look_again);
+    return whereabouts(roll);
   }
 
   // On the terminal, and on the page.

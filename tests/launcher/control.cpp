@@ -5,8 +5,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <thread>
 
 #include "launcher/control/channel.h"
 #include "launcher/control/reporter.h"
@@ -21,8 +23,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr Roll::Time start{};
@@ -181,6 +185,15 @@ TEST(Messages, ComeBackAsTheyWereAndAreBounded) {
   std::copy_n(frame.begin(), message_header, header);
   EXPECT_EQ(message_length(header), frame.size() - message_header);
   EXPECT_EQ(decoded_activity(std::string_view{frame}.substr(message_header)), activity);
+  activity.stack = {"epoll_wait", "in libopen-pal.so.40", "tranche::train", "main"};
+  EXPECT_EQ(decoded_activity(std::string_view{encoded(activity)}.substr(message_header)), activity);
+  activity.stack.assign(100, std::string(1000, 'f'));
+  EXPECT_EQ(decoded_activity(std::string_view{encoded(activity)}.substr(message_header)).stack,
+            std::vector(most_stack_frames, std::string(longest_name, 'f')));
+  // What is cut is still text: nothing changes when it is sent on.
+  const Activity once = decoded_activity(
+      std::string_view{encoded(at(1, 1, std::string(longest_name - 1, 'x') + "\u00e9"))}.substr(message_header));
+  EXPECT_EQ(once.collective, std::string(longest_name - 1, 'x'));
   const std::string worst = encoded(at(~0ull, ~0ull, std::string(100'000, '\x01') + "\xff\xfe"));
   EXPECT_LE(worst.size(), message_header + longest_message);
   const Activity cut = decoded_activity(std::string_view{worst}.substr(message_header));
@@ -197,8 +210,9 @@ TEST(Messages, ComeBackAsTheyWereAndAreBounded) {
   const std::string good =
       R"({"step": 1, "phase": "x", "collectives": 1, "collective": "y", "steps": 1, "left": false)";
   EXPECT_EQ(decoded_activity(good + "}").steps, 1u);
-  for (const char* bad : {R"("seconds": 1)", R"("seconds": {"wait": -1})", R"("seconds": {"wait": "1"})",
-                          R"("bytes": {"device": 4})", R"("bytes": {"device": {"parameters": 0.5}})"})
+  for (const char* bad :
+       {R"("seconds": 1)", R"("seconds": {"wait": -1})", R"("seconds": {"wait": "1"})", R"("bytes": {"device": 4})",
+        R"("bytes": {"device": {"parameters": 0.5}})", R"("stack": "main")", R"("stack": [1])"})
     EXPECT_THROW(decoded_activity(good + ", " + bad + "}"), Error) << bad;
 }
 
@@ -253,6 +267,22 @@ TEST_F(Channel, HearsWhatRanksDo) {
   EXPECT_TRUE(until([&] { return channel.roll().table({}).find("has left") != std::string::npos; }));
   EXPECT_EQ(channel.dropped(), 0u);
   EXPECT_EQ(channel.roll().first_gone(), std::nullopt);
+}
+
+TEST_F(Channel, IsToldWhereARanksTrainingThreadIsWhenItAsks) {
+  std::atomic<bool> trains = true;
+  std::thread rank{[&] {
+    const Reporter first{0, 2};
+    while (trains) std::this_thread::sleep_for(milliseconds{1});
+  }};
+  EXPECT_TRUE(until([&] { return channel.roll().ranks()[0].connected; }));
+  EXPECT_THAT(channel.roll().ranks()[0].stack, IsEmpty());
+  channel.ask_for_stacks();
+  EXPECT_TRUE(until([&] { return !channel.roll().ranks()[0].stack.empty(); }));
+  // Of the thread that sleeps, not of the one that tells of it.
+  EXPECT_THAT(channel.roll().ranks()[0].stack, Contains(HasSubstr("nanosleep")));
+  trains = false;
+  rank.join();
 }
 
 TEST_F(Channel, KeepsItsTokenToItsUserAndNoLongerThanNeeded) {
