@@ -21,6 +21,7 @@ struct Options {
   std::string hostfile, mpirun;
   std::size_t restarts = 3;
   std::optional<std::uint16_t> port;
+  std::string bind = "127.0.0.1";
   double silence = 30, stall = 600, arrival = 300, pace = 10;  // seconds
   bool resume = false, refill = false, print = false;
 };
@@ -67,6 +68,7 @@ Exit run(Options options) {
   launched.steps = job.train.steps;
   launched.tokens_per_step = job.batch.samples() * job.data.sequence_length;
   launched.port = options.port;
+  launched.bind = options.bind;
   launched.pace = milliseconds_of(options.pace);
   launched.patience = {.silence = milliseconds_of(options.silence),
                        .stall = milliseconds_of(options.stall),
@@ -121,8 +123,14 @@ void add_launch(CLI::App& app, Chosen& chosen) {
       ->check(CLI::Range(0.1, 1e6))
       ->type_name("S")
       ->capture_default_str();
-  command->add_option("--port", options->port, "show the run on http://127.0.0.1:P/; 0: on any port that is free")
-      ->type_name("P");
+  auto* const port =
+      command->add_option("--port", options->port, "show the run on http://127.0.0.1:P/; 0: on any port that is free")
+          ->type_name("P");
+  command
+      ->add_option("--bind", options->bind,
+                   "show it on this address of the machine instead, 0.0.0.0 for all; other machines need a token then")
+      ->needs(port)
+      ->type_name("ADDRESS");
   command->add_flag("--refill", options->refill,
                     "a lost rank's place can be taken again: restart as many ranks, not fewer");
   command->add_flag("--resume", options->resume, "go on from the newest complete checkpoint at the first start too");

@@ -2,12 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -23,9 +20,9 @@
 #include <functional>
 #include <list>
 #include <optional>
-#include <span>
 #include <type_traits>
 
+#include "launcher/control/token.h"
 #include "runtime/base/file.h"
 
 namespace tranche {
@@ -34,26 +31,6 @@ namespace {
 namespace asio = boost::asio;
 using Socket = asio::generic::stream_protocol::socket;
 using Clock = std::chrono::steady_clock;
-
-std::string new_token() {
-  std::array<unsigned char, 32> bytes;
-  check(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()),
-        "getrandom: ", ::strerror(errno));
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
-}
-
-// In a time that does not tell how much of it is right.
-bool same(const std::string& a, const std::string& b) {
-  if (a.size() != b.size()) return false;
-  unsigned char difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  return difference == 0;
-}
 
 // Only this user may enter it.
 std::filesystem::path make_private_folder(const ControlChannel::Options& options) {
@@ -82,11 +59,7 @@ struct ControlChannel::State : std::enable_shared_from_this<State> {
   State(asio::io_context& context, std::size_t ranks, const Options& given)
       : io(context), options(given), roll(ranks, Clock::now(), given.pace), folder(make_private_folder(given)) {
     try {
-      const std::filesystem::path path = folder / "token";
-      File file = File::create(path);
-      check(::chmod(path.c_str(), S_IRUSR | S_IWUSR) == 0, path.string(), ": ", ::strerror(errno));
-      file.write(0, std::as_bytes(std::span{token}));
-      file.close();
+      write_token(folder / "token", token);
     } catch (...) {
       take_folder_away();
       throw;
@@ -169,7 +142,7 @@ struct ControlChannel::State : std::enable_shared_from_this<State> {
       if (!cancelled) socket->close(ignored);
     });
     const Hello hello = decoded_hello(co_await read_message(*socket));
-    if (!same(hello.token, self->token) || !self->roll.joins(hello, Clock::now())) co_return std::nullopt;
+    if (!same_token(hello.token, self->token) || !self->roll.joins(hello, Clock::now())) co_return std::nullopt;
     if (self->roll.complete()) self->take_folder_away();
     co_return hello.rank;
   }

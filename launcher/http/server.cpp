@@ -13,6 +13,7 @@
 #include <boost/beast/http.hpp>
 #include <chrono>
 
+#include "launcher/http/access.h"
 #include "launcher/http/metrics_tail.h"
 #include "launcher/http/page.h"
 
@@ -31,11 +32,24 @@ constexpr std::size_t longest_request = 8192;         // bytes, with its headers
 constexpr std::chrono::seconds patience{10};          // with a client that asks, or takes its answer, slowly
 constexpr std::chrono::milliseconds news_every{500};  // of /events
 
-bool names_loopback(beast::string_view host, std::uint16_t port) {
-  const std::string suffix = str(":", port);
-  if (host.ends_with(suffix)) host.remove_suffix(suffix.size());
-  return host == "127.0.0.1" || host == "localhost" || host == "[::1]";
+asio::ip::address address_of(const std::string& text) {
+  boost::system::error_code error;
+  const asio::ip::address address = asio::ip::make_address(text, error);
+  ensure(Exit::usage, !error, "'", text,
+         "' is no address: those are like 10.0.0.1, 0.0.0.0 for all of this machine, or ::1");
+  return address;
 }
+
+// A server of both IPv6 and IPv4 sees 127.0.0.1 as ::ffff:127.0.0.1.
+bool is_loopback(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  return address.is_loopback();
+}
+
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+
+beast::string_view path_of(const Request& request) { return request.target().substr(0, request.target().find('?')); }
 
 std::string event(const std::string& name, const std::string& data) {
   return str("event: ", name, "\ndata: ", data, "\n\n");
@@ -45,12 +59,18 @@ std::string event(const std::string& name, const std::string& data) {
 
 // Outlives the server for as long as a connection does.
 struct HttpServer::State {
-  State(asio::io_context& context, std::uint16_t port, Source from)
-      : io(context), source(std::move(from)), acceptor(io, {asio::ip::address_v4::loopback(), port}) {}
+  State(asio::io_context& context, const PagePlace& place, Source from)
+      : io(context),
+        source(std::move(from)),
+        token_told(place.token_told),
+        acceptor(io, {address_of(place.address), place.port}),
+        access(place.token, port()) {}
 
   asio::io_context& io;
   Source source;
+  std::string token_told;
   tcp::acceptor acceptor;
+  PageAccess access;
   std::size_t clients = 0;
 
   std::uint16_t port() const { return acceptor.local_endpoint().port(); }
@@ -71,7 +91,8 @@ struct HttpServer::State {
   static asio::awaitable<void> serve(std::shared_ptr<State> self, tcp::socket socket) {
     ++self->clients;
     const std::shared_ptr<void> counted{nullptr, [self](void*) { --self->clients; }};
-    const std::uint16_t port = socket.local_endpoint().port();
+    boost::system::error_code gone;
+    const bool from_loopback = is_loopback(socket.remote_endpoint(gone).address());
     beast::tcp_stream stream{std::move(socket)};
     beast::flat_buffer buffer{longest_request};
     try {
@@ -81,8 +102,8 @@ struct HttpServer::State {
         stream.expires_after(patience);
         co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
         const Request& request = parser.get();
-        Response response = self->answer(request, port);
-        if (response.result() == http::status::ok && request.target() == "/events" &&
+        Response response = self->answer(request, from_loopback);
+        if (response.result() == http::status::ok && path_of(request) == "/events" &&
             request.method() == http::verb::get) {
           co_await send_events(self, stream);
           co_return;
@@ -96,7 +117,7 @@ struct HttpServer::State {
     }
   }
 
-  Response answer(const Request& request, std::uint16_t port) const {
+  Response answer(const Request& request, bool from_loopback) const {
     Response response{http::status::ok, request.version()};
     response.keep_alive(request.keep_alive());
     response.set(http::field::cache_control, "no-store");
@@ -107,12 +128,32 @@ struct HttpServer::State {
       response.body() = str(http::obsolete_reason(status), "\n");
       return response;
     };
-    if (!names_loopback(request[http::field::host], port)) return refuse(http::status::forbidden);
+    switch (access.admit({.from_loopback = from_loopback,
+                          .host = view(request[http::field::host]),
+                          .target = view(request.target()),
+                          .authorization = view(request[http::field::authorization]),
+                          .cookie = view(request[http::field::cookie])})) {
+      case Admission::granted: break;
+      case Admission::foreign: return refuse(http::status::forbidden);
+      case Admission::unknown:
+        response.set(http::field::www_authenticate, "Bearer realm=\"tranche\"");
+        refuse(http::status::unauthorized);
+        response.body() +=
+            str("This page wants its token, as /?token=TOKEN or in a header, Authorization: Bearer TOKEN. ", token_told,
+                "\n");
+        return response;
+      case Admission::remembered:
+        response.result(http::status::see_other);
+        response.set(http::field::location, "/");
+        response.set(http::field::set_cookie, access.cookie());
+        response.set("Referrer-Policy", "no-referrer");
+        return response;
+    }
     if (request.method() != http::verb::get && request.method() != http::verb::head) {
       response.set(http::field::allow, "GET, HEAD");
       return refuse(http::status::method_not_allowed);
     }
-    const beast::string_view path = request.target().substr(0, request.target().find('?'));
+    const beast::string_view path = path_of(request);
     if (path == "/") {
       response.set(http::field::content_type, "text/html; charset=utf-8");
       response.set("Content-Security-Policy",
@@ -153,11 +194,13 @@ struct HttpServer::State {
   }
 };
 
-HttpServer::HttpServer(asio::io_context& io, std::uint16_t port, Source source) {
+bool is_loopback(const std::string& address) { return is_loopback(address_of(address)); }
+
+HttpServer::HttpServer(asio::io_context& io, const PagePlace& place, Source source) {
   try {
-    state_ = std::make_shared<State>(io, port, std::move(source));
+    state_ = std::make_shared<State>(io, place, std::move(source));
   } catch (const boost::system::system_error& error) {
-    fail(Exit::usage, str("port ", port, " of 127.0.0.1 cannot be used: ", error.code().message()));
+    fail(Exit::usage, str("port ", place.port, " of ", place.address, " cannot be used: ", error.code().message()));
   }
   asio::co_spawn(io, State::accept(state_), asio::detached);
 }

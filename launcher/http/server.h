@@ -1,4 +1,4 @@
-// A run's page, on this machine alone: /, /events, /metrics, /health.
+// A run's page: /, /events, /metrics, /health.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -6,13 +6,24 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "launcher/http/exposition.h"
 
 namespace tranche {
 
-// Answers GET and HEAD on 127.0.0.1, to requests for a name of this machine's loopback alone (a foreign page whose name
-// was made to point here gets nothing). All of it runs on the thread that runs the io_context, which must outlive it.
+// Where a page is served, and to whom (access.h).
+struct PagePlace {
+  std::string address = "127.0.0.1";  // of this machine, IPv4 or IPv6; 0.0.0.0 and :: are all
+  std::uint16_t port = 0;             // 0: any that is free
+  std::string token{};                // empty: to this machine alone
+  std::string token_told{};           // where those who should have it find it
+};
+// True for an address that only this machine reaches. Throws Exit::usage for what is no address.
+bool is_loopback(const std::string& address);
+
+// Answers GET and HEAD to those who are let in. All of it runs on the thread that runs the io_context, which must
+// outlive it.
 class HttpServer {
  public:
   static constexpr std::size_t most_clients = 64;
@@ -20,8 +31,8 @@ class HttpServer {
     std::filesystem::path metrics;      // metrics.jsonl
     std::function<RunStatus()> status;  // now
   };
-  // Port 0: any that is free. Throws Exit::usage where it cannot be had.
-  HttpServer(boost::asio::io_context& io, std::uint16_t port, Source source);
+  // Throws Exit::usage where the place cannot be had.
+  HttpServer(boost::asio::io_context& io, const PagePlace& place, Source source);
   ~HttpServer();  // nobody is let in any more; connections end when the io_context does
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "launcher/control/channel.h"
+#include "launcher/control/token.h"
 #include "launcher/http/server.h"
 #include "launcher/supervisor/process.h"
 #include "launcher/supervisor/restarts.h"
@@ -37,10 +38,14 @@ class Supervisor {
     adopt_orphans();
     hear_stop();
     hear_child();
-    if (!job.port) return;
-    page_.emplace(io_, *job.port, HttpServer::Source{job.directory / "metrics.jsonl", [this] { return status(); }});
-    log::info(str("this run: http://127.0.0.1:", page_->port(), "/"));
+    if (job_.port) show_page();
   }
+  ~Supervisor() {
+    std::error_code ignored;
+    if (!page_token_.empty()) std::filesystem::remove(page_token_, ignored);
+  }
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
 
   Exit run() {
     Restarts restarts{job_.restarts, reached_in(job_.directory)};
@@ -82,6 +87,31 @@ class Supervisor {
             .events = events_,
             .steps = job_.steps,
             .tokens_per_step = job_.tokens_per_step};
+  }
+
+  void show_page() {
+    PagePlace place{.address = job_.bind, .port = *job_.port};
+    const bool loopback = is_loopback(job_.bind);
+    if (!loopback) {
+      page_token_ = job_.directory / "page-token";
+      place.token = new_token();
+      place.token_told = str("The token is in ", page_token_.string(), ".");
+    }
+    page_.emplace(io_, place, HttpServer::Source{job_.directory / "metrics.jsonl", [this] { return status(); }});
+    if (loopback) {
+      log::info(str("this run: http://", url_host(job_.bind), ":", page_->port(), "/"));
+      return;
+    }
+    create_folder(job_.directory);
+    write_token(page_token_, place.token);
+    const bool all = job_.bind == "0.0.0.0" || job_.bind == "::";
+    log::info(str("this run: http://", all ? this_machine().name : url_host(job_.bind), ":", page_->port(),
+                  "/?token=$(cat ", page_token_.string(),
+                  "), not encrypted; on this machine http://127.0.0.1:", page_->port(), "/"));
+  }
+
+  static std::string url_host(const std::string& address) {
+    return address.find(':') == address.npos ? address : str("[", address, "]");
   }
 
   static Exit refusal(int code) {
@@ -236,6 +266,7 @@ class Supervisor {
   asio::signal_set stop_signals_{io_, SIGINT, SIGTERM};
   asio::signal_set child_signals_{io_, SIGCHLD};
   std::optional<HttpServer> page_;
+  std::filesystem::path page_token_;  // empty: none
 };
 
 }  // namespace

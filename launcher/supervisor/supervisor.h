@@ -29,7 +29,8 @@ struct Supervised {
   std::filesystem::path directory;   // the run's
   std::size_t steps = 0;             // of the job, for the page; likewise its tokens
   std::size_t tokens_per_step = 0;
-  std::optional<std::uint16_t> port;       // of the page on 127.0.0.1; 0: any
+  std::optional<std::uint16_t> port;       // of the page; 0: any
+  std::string bind = "127.0.0.1";          // the address that serves it; all but a loopback's want a token
   std::chrono::milliseconds pace{10'000};  // over which the ranks' work is compared
   Roll::Patience patience;                 // with ranks that say nothing, or do nothing
 };

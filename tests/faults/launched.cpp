@@ -57,6 +57,20 @@ TEST_F(Launched, ARankThatIsKilledForWantOfMemoryIsToldFromOthersThatAreKilled) 
   EXPECT_THAT(result.errors, AllOf(HasSubstr("killed a process for want of memory"), HasSubstr("tranche plan")));
 }
 
+TEST_F(Launched, APageForOtherMachinesHasATokenThatOnlyItsUserCanReadAndThatGoesWithIt) {
+  const Result result = launch("-n 1 --port 0 --bind 0.0.0.0", "steps 5; stat -c 'token %a %s' run/page-token");
+  ASSERT_EQ(result.exit, 0) << result.errors;
+  EXPECT_THAT(result.output, HasSubstr("token 600 64\n"));
+  EXPECT_THAT(result.errors, HasSubstr("/?token=$(cat run/page-token), not encrypted"));
+  EXPECT_EQ(shell("ls run").output.find("page-token"), std::string::npos);
+  EXPECT_EQ(digest(), undisturbed());
+
+  const Result nowhere = launch("-n 1 --port 0 --bind nowhere", "true");
+  EXPECT_EQ(nowhere.exit, 2);
+  EXPECT_THAT(nowhere.errors, HasSubstr("'nowhere' is no address"));
+  EXPECT_EQ(launch("-n 1 --bind 0.0.0.0", "true").exit, 2);
+}
+
 TEST_F(Launched, WhatWouldFailAgainIsToldOnce) {
   const Result result = launch("-n 2 --set data.train=nowhere.h5", "true");
   EXPECT_EQ(result.exit, 4);

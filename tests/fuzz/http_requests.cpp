@@ -18,11 +18,12 @@ using namespace tranche;
 struct Served {
   Roll roll{1, Roll::Time::clock::now()};
   boost::asio::io_context io{1};
-  HttpServer server{
-      io, 0, {"metrics.jsonl of nobody", [this] {
-                return RunStatus{
-                    .run = "run", .state = "running", .ranks = 1, .restarts = 0, .dropped = 0, .roll = &roll};
-              }}};
+  HttpServer server{io,
+                    {.token = "secret"},
+                    {"metrics.jsonl of nobody", [this] {
+                       return RunStatus{
+                           .run = "run", .state = "running", .ranks = 1, .restarts = 0, .dropped = 0, .roll = &roll};
+                     }}};
 
   int connection() const {
     const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

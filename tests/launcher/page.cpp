@@ -8,6 +8,8 @@
 #include <fstream>
 #include <thread>
 
+#include "launcher/control/token.h"
+#include "launcher/http/access.h"
 #include "launcher/http/metrics_tail.h"
 #include "launcher/http/server.h"
 #include "tests/launcher/program.h"
@@ -66,11 +68,11 @@ class Page : public ::testing::Test {
     io.stop();
     serving.join();
   }
-  int connection() const {
+  int connection(std::uint16_t port) const {
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(server.port());
+    address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     const timeval limit{.tv_sec = 5, .tv_usec = 0};
@@ -87,7 +89,7 @@ class Page : public ::testing::Test {
     return all;
   }
   std::string raw(const std::string& request, const std::string& end = {}) const {
-    const int socket = connection();
+    const int socket = connection(server.port());
     EXPECT_EQ(::send(socket, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
     return answer(socket, end);
   }
@@ -100,10 +102,10 @@ class Page : public ::testing::Test {
   Roll roll{2, Roll::Time::clock::now()};
   boost::asio::io_context io{1};
   HttpServer server{
-      io, 0, {folder.path() / "metrics.jsonl", [this] {
-                return RunStatus{
-                    .run = "runs/<b>", .state = "running", .ranks = 2, .restarts = 3, .dropped = 1, .roll = &roll};
-              }}};
+      io, {}, {folder.path() / "metrics.jsonl", [this] {
+                 return RunStatus{
+                     .run = "runs/<b>", .state = "running", .ranks = 2, .restarts = 3, .dropped = 1, .roll = &roll};
+               }}};
   std::thread serving;
 };
 
@@ -124,7 +126,7 @@ TEST_F(Page, ServesThePageHealthAndMetrics) {
 }
 
 TEST_F(Page, TellsNewStepsAsTheyCome) {
-  const int socket = connection();
+  const int socket = connection(server.port());
   const std::string request = "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
   ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
   std::ofstream{folder.path() / "metrics.jsonl", std::ios::app} << line(3) << "\n";
@@ -144,10 +146,98 @@ TEST_F(Page, RefusesWhatItShould) {
   EXPECT_THAT(get("/health"), StartsWith("HTTP/1.1 200"));
 }
 
+// The same page where other machines reach it: what this one's loopback asks by another name is treated as theirs is.
+class OpenPage : public Page {
+ protected:
+  static std::string elsewhere(const std::string& more = {}) {
+    return "Host: node-a:8080\r\nConnection: close\r\n" + more + "\r\n";
+  }
+  std::string ask(const std::string& target, const std::string& headers = {}) const {
+    const int socket = connection(open.port());
+    const std::string request = "GET " + target + " HTTP/1.1\r\n" + elsewhere(headers);
+    ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
+    return answer(socket);
+  }
+  const std::string token = new_token();
+  boost::asio::io_context open_io{1};
+  HttpServer open{open_io,
+                  {.address = "0.0.0.0", .token = token, .token_told = "The token is in run/page-token."},
+                  {folder.path() / "metrics.jsonl", [] { return RunStatus{}; }}};
+  std::jthread serving_open{[this](const std::stop_token&) { open_io.run(); }};
+  ~OpenPage() override { open_io.stop(); }
+};
+
+TEST_F(OpenPage, IsShownToWhoHasTheToken) {
+  const std::string first = ask("/?token=" + token);
+  const std::string cookie = str("tranche-", open.port(), "=", token);
+  EXPECT_THAT(first, AllOf(StartsWith("HTTP/1.1 303"), HasSubstr("\r\nLocation: /\r\n"),
+                           HasSubstr("Set-Cookie: " + cookie + "; Path=/; HttpOnly; SameSite=Lax\r\n")));
+  for (const std::string path : {"/", "/health", "/metrics"}) {
+    EXPECT_THAT(ask(path, "Cookie: theme=dark; " + cookie + "\r\n"), StartsWith("HTTP/1.1 200")) << path;
+    EXPECT_THAT(ask(path, "Authorization: Bearer " + token + "\r\n"), StartsWith("HTTP/1.1 200")) << path;
+    EXPECT_THAT(ask(path, "Authorization: Bearer " + token + "\r\n"), Not(HasSubstr(token))) << path;
+  }
+  EXPECT_THAT(ask("/metrics?a=b&token=" + token), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(OpenPage, IsNotShownToOthersAndTellsThemWhereTheTokenIs) {
+  const std::string name = str("tranche-", open.port(), "=");
+  const std::vector<std::string> headers{
+      "",
+      "Authorization: Bearer \r\n",
+      "Authorization: Basic " + token + "\r\n",
+      "Authorization: Bearer " + token.substr(1) + "\r\n",
+      "Authorization: Bearer " + token + "0\r\n",
+      "Authorization: Bearer " + std::string(7000, '0') + "\r\n",
+      "Cookie: tranche-1=" + token + "\r\n",
+      "Cookie: x" + name + token + "\r\n",
+      "Cookie: " + name + "0; " + name + token + "\r\n",
+      "Cookie: " + name + "\r\n",
+  };
+  for (const std::string& each : headers)
+    for (const std::string path : {"/", "/health", "/metrics", "/events", "/nothing"})
+      EXPECT_THAT(ask(path, each), AllOf(StartsWith("HTTP/1.1 401"), HasSubstr("WWW-Authenticate: Bearer"),
+                                         HasSubstr("The token is in run/page-token."), Not(HasSubstr(token))))
+          << path << " " << each;
+  for (const std::string& target :
+       std::vector<std::string>{"/?token=", "/?token", "/?token=0", "/?tokens=" + token, "/?", "/??token=" + token})
+    EXPECT_THAT(ask(target), StartsWith("HTTP/1.1 401")) << target;
+}
+
+TEST_F(OpenPage, NeedsNoTokenOnThisMachine) {
+  const int socket = connection(open.port());
+  const std::string request = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
+  EXPECT_THAT(answer(socket), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(Access, FromOtherMachinesANameOfTheLoopbackDoesNotHelp) {
+  const PageAccess access{"secret", 80};
+  EXPECT_EQ(access.admit({.from_loopback = false, .host = "localhost", .target = "/"}), Admission::unknown);
+  EXPECT_EQ(access.admit({.from_loopback = true, .host = "[::1]:80", .target = "/"}), Admission::granted);
+  EXPECT_EQ(access.admit({.from_loopback = true, .host = "127.0.0.9", .target = "/"}), Admission::granted);
+  const PageAccess closed{"", 80};
+  EXPECT_EQ(closed.admit({.from_loopback = false, .host = "localhost", .target = "/?token="}), Admission::foreign);
+  EXPECT_EQ(closed.admit({.from_loopback = true, .host = "localhost.evil", .target = "/"}), Admission::foreign);
+}
+
+TEST(Place, WhatIsNoAddressOfThisMachineIsToldAsSuch) {
+  boost::asio::io_context io;
+  for (const auto& [address, told] :
+       {std::pair{"nowhere", "'nowhere' is no address"}, {"192.0.2.1", "of 192.0.2.1 cannot be used"}})
+    try {
+      HttpServer server{io, {.address = address}, {}};
+      FAIL() << address;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit(), Exit::usage);
+      EXPECT_THAT(error.what(), HasSubstr(told));
+    }
+}
+
 TEST_F(Page, APortThatIsTakenIsToldAsSuch) {
   boost::asio::io_context other;
   try {
-    HttpServer second{other, server.port(), {}};
+    HttpServer second{other, {.port = server.port()}, {}};
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.exit(), Exit::usage);

@@ -208,7 +208,7 @@ TEST_F(Top, OfAPortOnWhichThereIsNoPageSaysSo) {
   const std::string port = str(testing::free_port());
   EXPECT_THAT(refusal(port, 2), AllOf(HasSubstr("nothing listens on 127.0.0.1:" + port), HasSubstr("--port")));
   boost::asio::io_context io{1};
-  HttpServer foreign{io, 0, {folder.path() / "metrics.jsonl", [] { return RunStatus{}; }}};
+  HttpServer foreign{io, {}, {folder.path() / "metrics.jsonl", [] { return RunStatus{}; }}};
   std::thread serving{[&] { io.run(); }};
   // A name that is not the page's is refused by it, as by any other program: what answers is no run's page.
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -246,16 +246,16 @@ TEST_F(Top, OfAPageShowsRanksAndSteps) {
              .bytes = {{"host", {{"optimizer", 8192}}}}},
             Roll::Time::clock::now());
   boost::asio::io_context io{1};
-  HttpServer server{io, 0, {folder.path() / "runs/a/metrics.jsonl", [&] {
-                              return RunStatus{.run = "runs/a",
-                                               .state = "running",
-                                               .ranks = 2,
-                                               .restarts = 3,
-                                               .roll = &roll,
-                                               .events = {"rank 1 is slow"},
-                                               .steps = 60,
-                                               .tokens_per_step = 2000};
-                            }}};
+  HttpServer server{io, {}, {folder.path() / "runs/a/metrics.jsonl", [&] {
+                               return RunStatus{.run = "runs/a",
+                                                .state = "running",
+                                                .ranks = 2,
+                                                .restarts = 3,
+                                                .roll = &roll,
+                                                .events = {"rank 1 is slow"},
+                                                .steps = 60,
+                                                .tokens_per_step = 2000};
+                             }}};
   std::thread serving{[&] { io.run(); }};
   const Result result = run(str("top ", server.port(), " | cat"));
   io.stop();
