@@ -64,8 +64,10 @@ def main():
     starts = [seconds_to_first_step(small, options.folder) for _ in range(options.rounds)]
     print(f"`tranche launch -n 2` to the end of the first step: {statistics.median(starts):.2f} s (median of {len(starts)})\n")
 
-    job, ratios = write_job(options.folder, **MODEL), []
+    job = write_job(options.folder, **MODEL)
+    watching, everything = [], []
     for _ in range(options.rounds):
+        bare = tranche_steps(job, options.folder, options.steps, 2, changes=["integrity.enabled=false"])["rate"]
         alone = tranche_steps(job, options.folder, options.steps, 2)["rate"]
         port, seen = free_port(), []
         viewer = threading.Thread(target=look, args=(port, seen))
@@ -74,9 +76,12 @@ def main():
         viewer.join()
         if not seen:
             raise SystemExit("nobody saw the page")
-        ratios.append(alone / watched)
-    print(f"A step with heartbeats, watching and a viewer, to one under mpirun alone: {statistics.median(ratios):.3f} "
-          f"(rounds: {', '.join(f'{ratio:.3f}' for ratio in ratios)})")
+        watching.append(alone / watched)
+        everything.append(bare / watched)
+    for what, ratios in (("heartbeats, watching and a viewer, to one under mpirun alone", watching),
+                         ("all of that and the checks of bits, to one with neither", everything)):
+        print(f"A step with {what}: {statistics.median(ratios):.3f} "
+              f"(rounds: {', '.join(f'{ratio:.3f}' for ratio in ratios)})")
 
 
 main()
