@@ -1,111 +1,98 @@
 // tranche doctor: whether this machine has what training needs, before a job finds out.
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <cmath>
-#include <filesystem>
+#include <algorithm>
 #include <functional>
+#include <iomanip>
 #include <iostream>
 #include <memory>
-#include <thread>
+#include <optional>
 
 #include "launcher/commands/commands.h"
-#include "launcher/session.h"
-#include "launcher/supervisor/process.h"
-#include "launcher/supervisor/restarts.h"
-#include "launcher/supervisor/start_line.h"
-#include "launcher/table.h"
-#include "runtime/base/file.h"
-#include "runtime/device/memory_file.h"
-#include "runtime/ops/instruction_path.h"
+#include "launcher/doctor/cores.h"
+#include "launcher/doctor/machine.h"
+#include "launcher/doctor/ranks.h"
+#include "launcher/doctor/stopped.h"
+#include "launcher/doctor/storage.h"
+#include "launcher/supervisor/hosts.h"
+#include "runtime/base/error.h"
 
 namespace tranche {
 namespace {
 
+using doctor::Finding;
+
 struct Options {
-  std::string mpirun, folder = ".";
-  std::size_t ranks = 2;
+  std::string mpirun, hostfile, folder = ".";
+  std::size_t ranks = 0;  // 0: as many as the hosts have slots
   bool as_rank = false;
 };
 
-std::string bytes_text(double bytes) { return str(std::round(bytes / (1 << 30) * 10) / 10, " GiB"); }
+// Prints each line as soon as it is known, and beneath it what to do about it.
+class Visit {
+ public:
+  // Whether it works. `remedy` is for what does not.
+  bool look(const std::string& name, const std::string& remedy, const std::function<Finding()>& see) {
+    doctor::end_if_stopped();
+    try {
+      const Finding finding = see();
+      print(finding.advice.empty() ? "ok" : "NOTE", name, finding.text, finding.advice);
+      return true;
+    } catch (const Error& error) {
+      doctor::end_if_stopped();
+      print("FAILED", name, error.what(), remedy);
+      if (worst_ == Exit::success) worst_ = error.exit();
+      return false;
+    }
+  }
+  Exit worst() const { return worst_; }
 
-std::string see_processor() {
-  return str(std::thread::hardware_concurrency(), " threads in hardware, ", ops::name_of(ops::best_instruction_path()),
-             " instructions");
-}
+ private:
+  static void print(const char* state, const std::string& name, const std::string& text, const std::string& advice) {
+    const auto line = [](const char* first, const std::string& second, const std::string& third) {
+      std::cout << std::left << "  " << std::setw(6) << first << "  " << std::setw(13) << second << "  " << third
+                << std::endl;
+    };
+    line(state, name, text);
+    if (!advice.empty()) line("", "", "-> " + advice);
+  }
 
-std::string see_memory() {
-  rlimit locked{};
-  ::getrlimit(RLIMIT_MEMLOCK, &locked);
-  const double bytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  return str(bytes_text(bytes), ", of which ",
-             locked.rlim_cur == RLIM_INFINITY ? "all" : bytes_text(static_cast<double>(locked.rlim_cur)),
-             " may be locked");
-}
-
-std::string see_shared_memory() {
-  const MemoryFile mine{1 << 16};
-  MemoryFileView seen{mine.name()};
-  mine.data()[5] = std::byte{42};
-  check(seen.at(5, 1)[0] == std::byte{42}, "a memory file shows other bytes than were written to it");
-  return "ranks of this host can read each other's";
-}
-
-std::string see_folder(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / str(".tranche-doctor-", ::getpid());
-  write_small_file(file, "whether this can be written");
-  remove_file(file);
-  struct statvfs disk {};
-  ensure(Exit::storage, ::statvfs(folder.c_str(), &disk) == 0, folder.string(), " cannot be looked at");
-  return str(std::filesystem::absolute(folder).lexically_normal().string(), " can be written; ",
-             bytes_text(static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize)), " free");
-}
-
-std::string see_ranks(const Options& options) {
-  constexpr std::chrono::seconds limit{60};
-  const auto begin = std::chrono::steady_clock::now();
-  const auto spent = [&] { return std::chrono::steady_clock::now() - begin; };
-  const Place place = find_place(options.mpirun, {});
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const std::vector<std::string> line = start_line(place, options.ranks, {program, "doctor", "--as-rank"});
-  Process process{line};
-  while (!process.ended() && spent() < limit) std::this_thread::sleep_for(std::chrono::milliseconds{20});
-  if (!process.ended()) process.signal(SIGKILL);
-  ensure(Exit::ranks, process.ended().has_value(), "they did not meet in ", limit.count(), " s: ", shell_line(line));
-  const Ending ending = ending_of(*process.ended());
-  ensure(Exit::ranks, ending.end == End::finished, place.program, " ", ending.text, ": ", shell_line(line));
-  return str(options.ranks, " of them, started by ", place.program, ", met within ",
-             std::chrono::ceil<std::chrono::milliseconds>(spent()).count(), " ms");
-}
+  Exit worst_ = Exit::success;
+};
 
 Exit run(const Options& options) {
-  if (options.as_rank) {
-    Session session;
-    session.control().barrier("doctor");
-    return session.ranks() > 1 ? Exit::success : Exit::ranks;
+  if (options.as_rank) return doctor::be_rank();
+  watch_for_stop();
+  std::vector<Host> hosts;
+  if (!options.hostfile.empty()) hosts = read_hosts(options.hostfile);
+  const std::size_t ranks = std::max<std::size_t>(2, options.ranks != 0 ? options.ranks : slots_of(hosts));
+  const std::size_t ranks_here = hosts.empty() ? ranks : hosts.front().slots;
+  const Place place = find_place(options.mpirun, std::move(hosts));
+
+  Visit visit;
+  visit.look("processor", "unset TRANCHE_INSTRUCTIONS, or name instructions that it has", doctor::see_processor);
+  visit.look("threads", "", [] { return judge_cores(doctor::cores_of_this_process()); });
+  visit.look("memory", "", doctor::see_memory);
+  visit.look("locked memory", "", doctor::see_locked_memory);
+  visit.look("shared memory", "ranks of a host exchange what they hold there: allow memfd_create, and /proc/PID/fd",
+             [&] { return doctor::see_shared_memory(ranks_here); });
+  visit.look("GPU", "", doctor::see_gpus);
+  if (visit.look("folder", "name one that is there, has room and can be written with --folder",
+                 [&] { return doctor::see_folder(options.folder); })) {
+    visit.look("disk", "raise what limits files there (ulimit -f, a quota), or name another --folder",
+               [&] { return doctor::see_disk(options.folder); });
+    visit.look("HDF5", "checkpoints and token files are of this kind: name another --folder",
+               [&] { return doctor::see_hdf5(options.folder); });
   }
-  Exit worst = Exit::success;
-  std::vector<Row> rows;
-  const auto look = [&](const std::string& name, const std::function<std::string()>& see) {
-    try {
-      rows.push_back({"ok", name, see()});
-    } catch (const Error& error) {
-      rows.push_back({"FAILED", name, error.what()});
-      if (worst == Exit::success) worst = error.exit();
-    }
-  };
-  look("processor", see_processor);
-  look("memory", see_memory);
-  look("shared memory", see_shared_memory);
-  look("folder", [&] { return see_folder(options.folder); });
-  look("ranks", [&] { return see_ranks(options); });
-  std::cout << aligned(rows, rows.front().size()) << "\n";
-  return worst;
+  std::optional<doctor::Started> started;
+  visit.look("ranks", "try that line by itself; --mpirun names another mpirun, and hosts must let ssh in unasked", [&] {
+    started = doctor::start_ranks(place, ranks);
+    return started->finding;
+  });
+  if (!started) return visit.worst();
+  visit.look("MPI", "use an MPI library that is built with it", [&] { return judge_mpi(started->report); });
+  visit.look("rank threads", "", [&] { return judge_threads(started->report); });
+  visit.look("links", "", [&] { return judge_links(started->report); });
+  return visit.worst();
 }
 
 }  // namespace
@@ -114,10 +101,12 @@ void add_doctor(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("doctor", "Try what training needs of this machine, and say what is missing");
   command->add_option("--mpirun", options->mpirun, "start ranks with this mpirun")->type_name("PATH");
-  command->add_option("-n,--ranks", options->ranks, "ranks to start")
+  command
+      ->add_option("--hostfile", options->hostfile, "hosts to try too, a line \"NAME slots=N\" for each; else this one")
+      ->type_name("FILE");
+  command->add_option("-n,--ranks", options->ranks, "ranks to start; 2, or all slots of --hostfile, unless given")
       ->check(CLI::Range(2, 1 << 20))
-      ->type_name("N")
-      ->capture_default_str();
+      ->type_name("N");
   command->add_option("--folder", options->folder, "where runs are to be saved")
       ->type_name("DIR")
       ->capture_default_str();

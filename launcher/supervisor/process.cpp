@@ -23,7 +23,7 @@ struct Attributes {
   posix_spawnattr_t how{};
   posix_spawn_file_actions_t files{};
 
-  Attributes() {
+  explicit Attributes(int output) {
     ::posix_spawnattr_init(&how);
     ::posix_spawn_file_actions_init(&files);
     // Signals as a shell would leave them, whatever this process does with its own.
@@ -35,6 +35,7 @@ struct Attributes {
     ::posix_spawnattr_setpgroup(&how, 0);
     ::posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
   }
   ~Attributes() {
     ::posix_spawn_file_actions_destroy(&files);
@@ -53,11 +54,11 @@ void kill_children() {
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& words) {
+Process::Process(const std::vector<std::string>& words, int output) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  const Attributes attributes;
+  const Attributes attributes{output};
   const int error =
       ::posix_spawnp(&pid_, arguments.front(), &attributes.files, &attributes.how, arguments.data(), environ);
   ensure(Exit::usage, error == 0, words.front(), " cannot be started: ", ::strerror(error));

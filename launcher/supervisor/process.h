@@ -14,8 +14,9 @@ namespace tranche {
 // goes on if that one dies. Not synchronised.
 class Process {
  public:
-  // Starts words[0], which PATH finds, with nothing on its standard input. Throws Exit::usage if it cannot be started.
-  explicit Process(const std::vector<std::string>& words);
+  // Starts words[0], which PATH finds, with nothing on its standard input. What it prints goes to `output`, an open
+  // file of this process's; into its standard output unless given. Throws Exit::usage if it cannot be started.
+  explicit Process(const std::vector<std::string>& words, int output = 1);
   ~Process();  // if it has not ended, it is told to
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

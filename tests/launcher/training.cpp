@@ -11,7 +11,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::StartsWith;
 
 class Training : public TrainingProgram {
@@ -141,16 +140,6 @@ TEST_F(Training, TooLittleDeviceMemoryIsToldWithThePlan) {
     EXPECT_FALSE(std::filesystem::exists(folder.path() / "runs")) << memory;
   }
   EXPECT_EQ(run("train job.json --set device.memory=10MiB").exit, 0);
-}
-
-TEST_F(Training, ADoctorSaysWhatAMachineLacks) {
-  const std::string doctor = "doctor --mpirun '" TRANCHE_MPIEXEC "' ";
-  const Result well = run(doctor);
-  EXPECT_EQ(well.exit, 0) << well.output << well.errors;
-  EXPECT_THAT(well.output, AllOf(HasSubstr("ok  ranks"), HasSubstr("2 of them"), Not(HasSubstr("FAILED"))));
-  const Result ill = run("doctor --mpirun false --folder nowhere");
-  EXPECT_EQ(ill.exit, 8) << ill.output;
-  EXPECT_THAT(ill.output, AllOf(HasSubstr("FAILED  folder"), HasSubstr("FAILED  ranks"), HasSubstr("ended with 1")));
 }
 
 TEST_F(Training, RanksThatWereStartedWithDifferentJobsAreTold) {
