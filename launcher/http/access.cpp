@@ -1,5 +1,7 @@
 #include "launcher/http/access.h"
 
+#include <strings.h>
+
 #include <boost/asio/ip/address.hpp>
 
 #include "launcher/control/token.h"
@@ -30,6 +32,14 @@ std::string_view value_of(std::string_view name, std::string_view list, char sep
   return {};
 }
 
+// What follows "Bearer ", in whichever case that is (RFC 7235, 2.1); empty if something else does.
+std::string_view bearer_of(std::string_view authorization) {
+  constexpr std::string_view scheme = "Bearer ";
+  if (authorization.size() <= scheme.size()) return {};
+  if (::strncasecmp(authorization.data(), scheme.data(), scheme.size()) != 0) return {};
+  return authorization.substr(scheme.size());
+}
+
 }  // namespace
 
 PageAccess::PageAccess(std::string token, std::uint16_t port)
@@ -41,16 +51,12 @@ Admission PageAccess::admit(const PageVisitor& visitor) const {
   const std::string_view query = visitor.target.substr(std::min(path_ends + 1, visitor.target.size()));
   const bool ours = visitor.from_loopback && names_loopback(visitor.host, port_);
   if (token_.empty()) return ours ? Admission::granted : Admission::foreign;
-  if (const std::string_view given = value_of("token", query, '&'); same_token(given, token_))
-    return path == "/" ? Admission::remembered : Admission::granted;
-  constexpr std::string_view bearer = "Bearer ";
-  const bool known =
-      ours || same_token(value_of(cookie_name_, visitor.cookie, ';'), token_) ||
-      (visitor.authorization.starts_with(bearer) && same_token(visitor.authorization.substr(bearer.size()), token_));
+  if (path == "/" && same_token(value_of("token", query, '&'), token_)) return Admission::remembered;
+  const bool known = ours || same_token(value_of(cookie_name_, visitor.cookie, ';'), token_) ||
+                     same_token(bearer_of(visitor.authorization), token_);
   return known ? Admission::granted : Admission::unknown;
 }
 
-// Lax: also for who follows a link from another page. Nothing that is served changes anything.
-std::string PageAccess::cookie() const { return str(cookie_name_, "=", token_, "; Path=/; HttpOnly; SameSite=Lax"); }
+std::string PageAccess::cookie() const { return str(cookie_name_, "=", token_, "; HttpOnly; SameSite=Strict; Path=/"); }
 
 }  // namespace tranche

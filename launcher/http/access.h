@@ -24,8 +24,9 @@ enum class Admission {
 };
 
 // From this machine, by a name of its loopback, everybody may read; a foreign page whose name was made to point here
-// comes with its own name. Anybody else needs the token (RFC 6750): as "Authorization: Bearer TOKEN", as
-// "?token=TOKEN", or in the cookie that a browser got for that. Without a token there is nobody else.
+// comes with its own name. Anybody else needs the token (RFC 6750), whatever name he asks by, since a browser keeps
+// cookies by the host's name: as "Authorization: Bearer TOKEN", as "/?token=TOKEN", or in the cookie that a browser got
+// for that. Without a token there is nobody else.
 class PageAccess {
  public:
   // token: empty for none. port: the page's, since browsers keep cookies by host alone.

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +14,7 @@
 #include <boost/beast/http.hpp>
 #include <chrono>
 
+#include "launcher/control/machine.h"
 #include "launcher/http/access.h"
 #include "launcher/http/metrics_tail.h"
 #include "launcher/http/page.h"
@@ -47,6 +49,25 @@ bool is_loopback(const asio::ip::address& address) {
   return address.is_loopback();
 }
 
+// Throws a system_error where it cannot be had.
+tcp::acceptor listener(asio::io_context& io, const tcp::endpoint& endpoint) {
+  if (endpoint.address().is_multicast())  // the kernel would let us, and nobody could connect
+    throw boost::system::system_error{make_error_code(boost::system::errc::address_not_available)};
+  tcp::acceptor acceptor{io, endpoint.protocol()};
+  acceptor.set_option(tcp::acceptor::reuse_address{true});
+  // All addresses are IPv4's too, whatever this machine's habit.
+  if (endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only{false});
+  acceptor.bind(endpoint);
+  acceptor.listen();
+  return acceptor;
+}
+
+[[noreturn]] void fail_as_foreign(const std::string& address) {
+  std::string here;
+  for (const std::string& each : this_machine().addresses) here += each + ", ";
+  fail(Exit::usage, str(address, " is no address of this machine: give one of ", here, "or 0.0.0.0 for all"));
+}
+
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
 beast::string_view path_of(const Request& request) { return request.target().substr(0, request.target().find('?')); }
@@ -63,7 +84,7 @@ struct HttpServer::State {
       : io(context),
         source(std::move(from)),
         token_told(place.token_told),
-        acceptor(io, {address_of(place.address), place.port}),
+        acceptor(listener(io, {address_of(place.address), place.port})),
         access(place.token, port()) {}
 
   asio::io_context& io;
@@ -137,6 +158,7 @@ struct HttpServer::State {
       case Admission::foreign: return refuse(http::status::forbidden);
       case Admission::unknown:
         response.set(http::field::www_authenticate, "Bearer realm=\"tranche\"");
+        response.keep_alive(false);  // a stranger's place is soon another's
         refuse(http::status::unauthorized);
         response.body() +=
             str("This page wants its token, as /?token=TOKEN or in a header, Authorization: Bearer TOKEN. ", token_told,
@@ -200,6 +222,7 @@ HttpServer::HttpServer(asio::io_context& io, const PagePlace& place, Source sour
   try {
     state_ = std::make_shared<State>(io, place, std::move(source));
   } catch (const boost::system::system_error& error) {
+    if (error.code() == boost::system::errc::address_not_available) fail_as_foreign(place.address);
     fail(Exit::usage, str("port ", place.port, " of ", place.address, " cannot be used: ", error.code().message()));
   }
   asio::co_spawn(io, State::accept(state_), asio::detached);

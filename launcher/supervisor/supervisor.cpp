@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <optional>
 
@@ -104,10 +105,14 @@ class Supervisor {
     }
     create_folder(job_.directory);
     write_token(page_token_, place.token);
-    const bool all = job_.bind == "0.0.0.0" || job_.bind == "::";
-    log::info(str("this run: http://", all ? this_machine().name : url_host(job_.bind), ":", page_->port(),
-                  "/?token=$(cat ", page_token_.string(),
-                  "), not encrypted; on this machine http://127.0.0.1:", page_->port(), "/"));
+    const bool all = asio::ip::make_address(job_.bind).is_unspecified();
+    const std::uint16_t port = page_->port();
+    log::info(
+        str("this run: http://", all ? this_machine().name : url_host(job_.bind), ":", port, "/?token=", place.token));
+    log::warning(
+        str("this page is not encrypted: who can read the network can read it, and its token; without --bind, "
+            "ssh -L ",
+            port, ":127.0.0.1:", port, " ", this_machine().name, " brings it encrypted"));
   }
 
   static std::string url_host(const std::string& address) {

@@ -152,9 +152,9 @@ class OpenPage : public Page {
   static std::string elsewhere(const std::string& more = {}) {
     return "Host: node-a:8080\r\nConnection: close\r\n" + more + "\r\n";
   }
-  std::string ask(const std::string& target, const std::string& headers = {}) const {
+  std::string ask(const std::string& target, const std::string& headers = {}, const std::string& method = "GET") const {
     const int socket = connection(open.port());
-    const std::string request = "GET " + target + " HTTP/1.1\r\n" + elsewhere(headers);
+    const std::string request = method + " " + target + " HTTP/1.1\r\n" + elsewhere(headers);
     ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
     return answer(socket);
   }
@@ -171,13 +171,16 @@ TEST_F(OpenPage, IsShownToWhoHasTheToken) {
   const std::string first = ask("/?token=" + token);
   const std::string cookie = str("tranche-", open.port(), "=", token);
   EXPECT_THAT(first, AllOf(StartsWith("HTTP/1.1 303"), HasSubstr("\r\nLocation: /\r\n"),
-                           HasSubstr("Set-Cookie: " + cookie + "; Path=/; HttpOnly; SameSite=Lax\r\n")));
+                           HasSubstr("Set-Cookie: " + cookie + "; HttpOnly; SameSite=Strict; Path=/\r\n")));
   for (const std::string path : {"/", "/health", "/metrics"}) {
     EXPECT_THAT(ask(path, "Cookie: theme=dark; " + cookie + "\r\n"), StartsWith("HTTP/1.1 200")) << path;
     EXPECT_THAT(ask(path, "Authorization: Bearer " + token + "\r\n"), StartsWith("HTTP/1.1 200")) << path;
     EXPECT_THAT(ask(path, "Authorization: Bearer " + token + "\r\n"), Not(HasSubstr(token))) << path;
   }
-  EXPECT_THAT(ask("/metrics?a=b&token=" + token), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("/health", "Authorization: bearer " + token + "\r\n"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(ask("/?a=b&token=" + token), StartsWith("HTTP/1.1 303"));
+  EXPECT_THAT(ask("/", "Cookie: " + cookie + "\r\n", "HEAD"),
+              AllOf(StartsWith("HTTP/1.1 200"), Not(HasSubstr("<html"))));
 }
 
 TEST_F(OpenPage, IsNotShownToOthersAndTellsThemWhereTheTokenIs) {
@@ -187,6 +190,7 @@ TEST_F(OpenPage, IsNotShownToOthersAndTellsThemWhereTheTokenIs) {
       "Authorization: Bearer \r\n",
       "Authorization: Basic " + token + "\r\n",
       "Authorization: Bearer " + token.substr(1) + "\r\n",
+      "Authorization: Bearer " + token.substr(0, 63) + "\r\n",
       "Authorization: Bearer " + token + "0\r\n",
       "Authorization: Bearer " + std::string(7000, '0') + "\r\n",
       "Cookie: tranche-1=" + token + "\r\n",
@@ -200,8 +204,12 @@ TEST_F(OpenPage, IsNotShownToOthersAndTellsThemWhereTheTokenIs) {
                                          HasSubstr("The token is in run/page-token."), Not(HasSubstr(token))))
           << path << " " << each;
   for (const std::string& target :
-       std::vector<std::string>{"/?token=", "/?token", "/?token=0", "/?tokens=" + token, "/?", "/??token=" + token})
+       std::vector<std::string>{"/?token=", "/?token", "/?token=0", "/?tokens=" + token, "/?", "/??token=" + token,
+                                "/?token=" + token.substr(0, 63), "/?token=" + std::string(7000, '0'),
+                                "/health?token=" + token, "//?token=" + token})
     EXPECT_THAT(ask(target), StartsWith("HTTP/1.1 401")) << target;
+  EXPECT_THAT(ask("/health", "", "HEAD"), AllOf(StartsWith("HTTP/1.1 401"), Not(HasSubstr("wants its token"))));
+  EXPECT_EQ(ask("/", "Authorization: Bearer " + std::string(9000, '0') + "\r\n"), "") << "longer than any request";
 }
 
 TEST_F(OpenPage, NeedsNoTokenOnThisMachine) {
@@ -223,8 +231,10 @@ TEST(Access, FromOtherMachinesANameOfTheLoopbackDoesNotHelp) {
 
 TEST(Place, WhatIsNoAddressOfThisMachineIsToldAsSuch) {
   boost::asio::io_context io;
-  for (const auto& [address, told] :
-       {std::pair{"nowhere", "'nowhere' is no address"}, {"192.0.2.1", "of 192.0.2.1 cannot be used"}})
+  for (const auto& [address, told] : {std::pair{"nowhere", "'nowhere' is no address"},
+                                      {"", "'' is no address"},
+                                      {"203.0.113.77", "203.0.113.77 is no address of this machine: give one of"},
+                                      {"224.0.0.1", "224.0.0.1 is no address of this machine"}})
     try {
       HttpServer server{io, {.address = address}, {}};
       FAIL() << address;
