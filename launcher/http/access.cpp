@@ -10,6 +10,8 @@
 namespace tranche {
 namespace {
 
+constexpr std::chrono::minutes told_every{1};
+
 bool names_loopback(std::string_view host, std::uint16_t port) {
   const std::string suffix = str(":", port);
   if (host.ends_with(suffix)) host.remove_suffix(suffix.size());
@@ -58,5 +60,15 @@ Admission PageAccess::admit(const PageVisitor& visitor) const {
 }
 
 std::string PageAccess::cookie() const { return str(cookie_name_, "=", token_, "; HttpOnly; SameSite=Strict; Path=/"); }
+
+std::string Refusals::count(const std::string& address, Time now) {
+  ++all_;
+  if (told_ != 0 && now - told_at_ < told_every) return {};
+  const std::size_t news = all_ - told_;
+  told_ = all_;
+  told_at_ = now;
+  return str("the page has refused ", news, news == 1 ? " request" : " requests", " without its token, the last from ",
+             address);
+}
 
 }  // namespace tranche

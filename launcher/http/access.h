@@ -1,6 +1,8 @@
 // Who may read a run's page.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -37,6 +39,20 @@ class PageAccess {
  private:
   std::string token_, cookie_name_;
   std::uint16_t port_;
+};
+
+// Requests that were refused for want of the token. All are counted, and told once a minute at most: anybody can send
+// many.
+class Refusals {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  // Of one from this address. What there is to tell now; empty: nothing.
+  std::string count(const std::string& address, Time now);
+  std::size_t all() const { return all_; }
+
+ private:
+  std::size_t all_ = 0, told_ = 0;
+  Time told_at_{};
 };
 
 }  // namespace tranche

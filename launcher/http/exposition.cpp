@@ -124,6 +124,8 @@ std::string exposition(const RunStatus& status, const std::string& metrics_line,
   text.sample(str(status.restarts));
   text.family("dropped_connections_total", "counter", "Connections of the newest start that were no rank's.");
   text.sample(str(status.dropped));
+  text.family("refused_requests_total", "counter", "Requests to this page that lacked its token.");
+  text.sample(str(status.refused));
   if (status.roll != nullptr) {
     const std::vector<Roll::Rank>& ranks = status.roll->ranks();
     text.family("rank_up", "gauge", "Whether the rank is connected.");

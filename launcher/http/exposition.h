@@ -18,6 +18,7 @@ struct RunStatus {
   std::size_t ranks = 0;     // of the newest start
   std::size_t restarts = 0;  // so far
   std::size_t dropped = 0;   // connections to the control channel that were no rank's
+  std::size_t refused = 0;   // requests to the page that lacked its token; the page adds it
   const Roll* roll = nullptr;
   std::vector<std::string> events{};  // that the supervisor told, the newest last
   std::size_t steps = 0;              // of the job, from its start to its end

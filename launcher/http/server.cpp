@@ -18,6 +18,7 @@
 #include "launcher/http/access.h"
 #include "launcher/http/metrics_tail.h"
 #include "launcher/http/page.h"
+#include "runtime/base/log.h"
 
 namespace tranche {
 namespace {
@@ -92,9 +93,15 @@ struct HttpServer::State {
   std::string token_told;
   tcp::acceptor acceptor;
   PageAccess access;
+  Refusals refusals;
   std::size_t clients = 0;
 
   std::uint16_t port() const { return acceptor.local_endpoint().port(); }
+  RunStatus status() const {
+    RunStatus now = source.status();
+    now.refused = refusals.all();
+    return now;
+  }
 
   static asio::awaitable<void> accept(std::shared_ptr<State> self) {
     while (self->acceptor.is_open()) {
@@ -113,7 +120,7 @@ struct HttpServer::State {
     ++self->clients;
     const std::shared_ptr<void> counted{nullptr, [self](void*) { --self->clients; }};
     boost::system::error_code gone;
-    const bool from_loopback = is_loopback(socket.remote_endpoint(gone).address());
+    const asio::ip::address peer = socket.remote_endpoint(gone).address();
     beast::tcp_stream stream{std::move(socket)};
     beast::flat_buffer buffer{longest_request};
     try {
@@ -123,7 +130,7 @@ struct HttpServer::State {
         stream.expires_after(patience);
         co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
         const Request& request = parser.get();
-        Response response = self->answer(request, from_loopback);
+        Response response = self->answer(request, peer);
         if (response.result() == http::status::ok && path_of(request) == "/events" &&
             request.method() == http::verb::get) {
           co_await send_events(self, stream);
@@ -138,7 +145,7 @@ struct HttpServer::State {
     }
   }
 
-  Response answer(const Request& request, bool from_loopback) const {
+  Response answer(const Request& request, const asio::ip::address& peer) {
     Response response{http::status::ok, request.version()};
     response.keep_alive(request.keep_alive());
     response.set(http::field::cache_control, "no-store");
@@ -149,7 +156,7 @@ struct HttpServer::State {
       response.body() = str(http::obsolete_reason(status), "\n");
       return response;
     };
-    switch (access.admit({.from_loopback = from_loopback,
+    switch (access.admit({.from_loopback = is_loopback(peer),
                           .host = view(request[http::field::host]),
                           .target = view(request.target()),
                           .authorization = view(request[http::field::authorization]),
@@ -157,6 +164,7 @@ struct HttpServer::State {
       case Admission::granted: break;
       case Admission::foreign: return refuse(http::status::forbidden);
       case Admission::unknown:
+        if (const std::string news = refusals.count(peer.to_string(), Clock::now()); !news.empty()) log::warning(news);
         response.set(http::field::www_authenticate, "Bearer realm=\"tranche\"");
         response.keep_alive(false);  // a stranger's place is soon another's
         refuse(http::status::unauthorized);
@@ -183,13 +191,12 @@ struct HttpServer::State {
       response.body() = live_page();
     } else if (path == "/health") {
       response.set(http::field::content_type, "application/json");
-      response.body() = status_text(source.status(), Clock::now()) + "\n";
+      response.body() = status_text(status(), Clock::now()) + "\n";
     } else if (path == "/metrics") {
       response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
       MetricsTail end{source.metrics, 1 << 16};
       const MetricsTail::News news = end.poll();
-      response.body() =
-          exposition(source.status(), news.lines.empty() ? std::string{} : news.lines.back(), Clock::now());
+      response.body() = exposition(status(), news.lines.empty() ? std::string{} : news.lines.back(), Clock::now());
     } else if (path != "/events") {
       return refuse(http::status::not_found);
     }
@@ -206,7 +213,7 @@ struct HttpServer::State {
       const MetricsTail::News news = tail.poll();
       if (news.reset) text += event("reset", "");
       for (const std::string& line : news.lines) text += event("step", line);
-      text += event("status", status_text(self->source.status(), Clock::now()));
+      text += event("status", status_text(self->status(), Clock::now()));
       stream.expires_after(patience);
       co_await asio::async_write(stream, asio::buffer(text), asio::use_awaitable);
       text.clear();

@@ -219,6 +219,28 @@ TEST_F(OpenPage, NeedsNoTokenOnThisMachine) {
   EXPECT_THAT(answer(socket), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(OpenPage, CountsWhomItRefuses) {
+  const std::string bearer = "Authorization: Bearer " + token + "\r\n";
+  EXPECT_THAT(ask("/metrics", bearer), HasSubstr("\ntranche_refused_requests_total 0\n"));
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) ask("/", "Cookie: x=y\r\n");
+  const std::string metrics = ask("/metrics", bearer), told = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(metrics, HasSubstr("\ntranche_refused_requests_total 3\n"));
+  EXPECT_THAT(told, HasSubstr("the page has refused 1 request without its token, the last from 127.0.0.1\n"));
+  EXPECT_EQ(told.find("refused"), told.rfind("refused")) << "once a minute";
+}
+
+TEST(Refusals, AreToldOnceAMinute) {
+  Refusals refusals;
+  const Refusals::Time start{};  // of the machine
+  EXPECT_THAT(refusals.count("10.0.0.1", start),
+              HasSubstr("refused 1 request without its token, the last from 10.0.0.1"));
+  EXPECT_EQ(refusals.count("10.0.0.1", start + std::chrono::seconds{1}), "");
+  EXPECT_EQ(refusals.count("10.0.0.1", start + std::chrono::seconds{59}), "");
+  EXPECT_THAT(refusals.count("10.0.0.2", start + std::chrono::seconds{60}), HasSubstr("refused 3 requests"));
+  EXPECT_EQ(refusals.all(), 4u);
+}
+
 TEST(Access, FromOtherMachinesANameOfTheLoopbackDoesNotHelp) {
   const PageAccess access{"secret", 80};
   EXPECT_EQ(access.admit({.from_loopback = false, .host = "localhost", .target = "/"}), Admission::unknown);
