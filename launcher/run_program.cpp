@@ -1,10 +1,13 @@
 #include "launcher/run_program.h"
 
 #include <signal.h>
+#include <string.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <new>
+#include <string_view>
 
 #include "launcher/commands/commands.h"
 #include "launcher/ranks.h"
@@ -15,6 +18,16 @@ namespace {
 
 int code(Exit exit) { return static_cast<int>(exit); }
 
+// Everybody on this machine can list the words that a program was started with.
+void hide_tokens(int argc, char** argv) {
+  constexpr std::string_view before = "?token=";
+  for (int i = 1; i < argc; ++i)
+    if (char* const found = ::strstr(argv[i], before.data())) {
+      char* const token = found + before.size();
+      std::fill_n(token, ::strlen(token), '*');
+    }
+}
+
 }  // namespace
 
 int run_program(int argc, char** argv) {
@@ -24,6 +37,7 @@ int run_program(int argc, char** argv) {
   try {
     add_commands(app, chosen);
     app.parse(argc, argv);
+    hide_tokens(argc, argv);
     return code(chosen());
   } catch (const CLI::ParseError& error) {
     const bool asked_for_help = app.exit(error) == 0;

@@ -32,11 +32,11 @@ constexpr std::chrono::seconds ask_again{2};  // a page that has gone
 class Watch {
  public:
   Watch(asio::io_context& io, const WatchedAs& where) : io_(io), timer_(io) {
-    if (!where.port) {
+    if (!where.page) {
       directory_.emplace(where.directory);
       look();
     } else {
-      port_ = *where.port;
+      page_ = *where.page;
       ask();
     }
   }
@@ -60,14 +60,14 @@ class Watch {
   }
 
   void ask() {
-    const std::string where = str("what the page on port ", port_, " says");
+    const std::string where = str("what the page on port ", page_.port, " says");
     const auto hear = [this, where](const std::string& name, const std::string& data) {
       if (name == "reset") run_.steps.clear();
       if (name == "step") run_.add_line(data, where);
       if (name == "status") run_.set_status(data, where);
       knows_ = knows_ || name == "status";
     };
-    follow_events(io_, port_, hear, [this](const std::exception_ptr& failure) { ended(failure); });
+    follow_events(io_, page_, hear, [this](const std::exception_ptr& failure) { ended(failure); });
   }
 
   // A page that was there may come again: the run is started anew on the same port.
@@ -96,7 +96,7 @@ class Watch {
   asio::io_context& io_;
   asio::steady_timer timer_;
   std::optional<RunDirectory> directory_;
-  std::uint16_t port_ = 0;
+  PageAddress page_;
   RunView run_;
   bool knows_ = false;
   std::exception_ptr failure_;
@@ -179,23 +179,35 @@ class Viewer {
   bool ended_ = false;
 };
 
-Exit run(const std::string& name) {
-  const WatchedAs where = watched_as(name);
+struct Options {
+  std::string run, token_file;
+};
+
+Exit run(const Options& options) {
+  WatchedAs where = watched_as(options.run);
+  if (!options.token_file.empty()) {
+    ensure(Exit::usage, where.page.has_value(), "--token-file is for a page: name its port or its address");
+    where.page->token_file = options.token_file;
+  }
   return ::isatty(STDOUT_FILENO) == 1 ? Viewer{where}.run() : print_once(where);
 }
 
 }  // namespace
 
 void add_top(CLI::App& app, Chosen& chosen) {
-  auto name = std::make_shared<std::string>();
+  auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "top", "Show a run in the terminal while it trains (q ends it); once, where the output is no terminal");
   command
-      ->add_option("run", *name,
+      ->add_option("run", options->run,
                    "the --port of tranche launch on this machine, its page's address, or a run's directory; else the "
                    "run under runs/ that was written to last")
       ->type_name("PORT|URL|DIR");
-  command->callback([name, &chosen] { chosen = [name] { return run(*name); }; });
+  command
+      ->add_option("--token-file", options->token_file,
+                   "show a page on another machine the token in this file, the page-token of the run's directory")
+      ->type_name("FILE");
+  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 
 }  // namespace tranche

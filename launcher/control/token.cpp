@@ -5,9 +5,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 
 namespace tranche {
 
@@ -37,6 +39,28 @@ void write_token(const std::filesystem::path& path, std::string_view token) {
   const int error = errno;
   if (file >= 0) ::close(file);
   ensure(Exit::storage, written, "cannot write ", path.string(), ": ", ::strerror(error));
+}
+
+bool is_token(std::string_view text) {
+  constexpr std::size_t longest = 4096;
+  constexpr std::string_view others = "-._~+/=";
+  return !text.empty() && text.size() <= longest && std::ranges::all_of(text, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || others.find(c) != others.npos;
+  });
+}
+
+std::string read_token(const std::filesystem::path& path) {
+  std::string text;
+  try {
+    text = read_small_file(path);
+  } catch (const Error& error) {
+    fail(Exit::usage, str("there is no token: ", without_frames(error.what())));
+  }
+  constexpr const char* space = " \t\r\n";
+  text.erase(text.find_last_not_of(space) + 1);
+  text.erase(0, std::min(text.size(), text.find_first_not_of(space)));
+  ensure(Exit::usage, is_token(text), path.string(), " holds no token");
+  return text;
 }
 
 }  // namespace tranche

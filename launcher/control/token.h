@@ -16,4 +16,10 @@ bool same_token(std::string_view a, std::string_view b);
 // A new file with the token that only this user can read, in place of one of that name. Throws Exit::storage.
 void write_token(const std::filesystem::path& path, std::string_view token);
 
+// Whether it can be one, and stand in a line of HTTP: what RFC 6750 allows there, up to 4 KiB.
+bool is_token(std::string_view text);
+
+// What such a file holds, less white space around it. Throws Exit::usage where there is none, or something else.
+std::string read_token(const std::filesystem::path& path);
+
 }  // namespace tranche

@@ -1,10 +1,12 @@
-// What a run's page sends under /events, for a program on this machine.
+// What a run's page sends under /events, for a program.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,10 +29,23 @@ class EventParser {
   std::string line_, name_, data_;
 };
 
-// Connects to the page on 127.0.0.1 and hears its events until it hangs up, on the thread that runs the io_context;
-// then `ended` is called once, with what was wrong: an Error with Exit::usage where nothing listens or what answers is
-// no run's page, with Exit::data where it says nothing for ten seconds, or what `hear` threw; null where it hung up.
-void follow_events(boost::asio::io_context& io, std::uint16_t port, EventParser::Hear hear,
+// Where a page is, and what it is shown.
+struct PageAddress {
+  std::string host = "127.0.0.1";  // a name or an address, IPv6 without brackets
+  std::uint16_t port = 0;
+  std::string token{};                 // empty: none is shown
+  std::filesystem::path token_file{};  // instead of it, unless empty; read anew for each connection
+};
+// "http://HOST:PORT/?token=TOKEN", of which all but HOST:PORT may be missing; none for what has no such form. Throws
+// Exit::usage for a port or a token that can be none.
+std::optional<PageAddress> page_address(std::string_view text);
+// A number from 1 to 65535; else Exit::usage.
+std::uint16_t port_number(std::string_view digits);
+
+// Connects to the page and hears its events until it hangs up, on the thread that runs the io_context; then `ended` is
+// called once, with what was wrong: an Error with Exit::usage where nothing listens, the token is wrong or what answers
+// is no run's page, with Exit::data where it says nothing for ten seconds, or what `hear` threw; null where it hung up.
+void follow_events(boost::asio::io_context& io, PageAddress page, EventParser::Hear hear,
                    std::function<void(const std::exception_ptr&)> ended);
 
 }  // namespace tranche

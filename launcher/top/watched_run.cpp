@@ -1,9 +1,7 @@
 #include "launcher/top/watched_run.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <regex>
 
 #include "launcher/http/exposition.h"
 #include "launcher/progress.h"
@@ -40,25 +38,16 @@ std::filesystem::path newest_run() {
   return newest;
 }
 
-std::uint16_t port_of(const std::string& digits) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  ensure(Exit::usage, error == std::errc{} && end == digits.data() + digits.size() && port != 0, digits,
-         " is no port: those are from 1 to 65535");
-  return port;
-}
-
 }  // namespace
 
 WatchedAs watched_as(const std::string& name) {
-  static const std::regex digits{"[0-9]+"};
-  static const std::regex address{R"re((?:http://)?(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]+)(?:/.*)?)re"};
-  if (name.empty()) return {.port = std::nullopt, .directory = newest_run()};
-  if (std::filesystem::is_directory(name)) return {.port = std::nullopt, .directory = name};
-  if (std::regex_match(name, digits)) return {.port = port_of(name), .directory = {}};
-  if (std::smatch found; std::regex_match(name, found, address)) return {.port = port_of(found[1]), .directory = {}};
+  if (name.empty()) return {.page = std::nullopt, .directory = newest_run()};
+  if (std::filesystem::is_directory(name)) return {.page = std::nullopt, .directory = name};
+  if (name.find_first_not_of("0123456789") == name.npos)
+    return {.page = PageAddress{.port = port_number(name)}, .directory = {}};
+  if (auto page = page_address(name)) return {.page = std::move(page), .directory = {}};
   ensure(Exit::usage, name.find("://") == name.npos, name,
-         " is no page of a run: those are http://127.0.0.1:PORT/ alone; from another machine, ssh -L brings them here");
+         " is no page of a run: those are http://HOST:PORT/, with ?token=TOKEN where launch says so");
   fail(Exit::data, str(name, " is no run: there is no such directory"));
 }
 

@@ -1,24 +1,24 @@
 // Where `tranche top` finds a run: its directory, or the page that shows it.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 
+#include "launcher/http/event_stream.h"
 #include "launcher/http/metrics_tail.h"
 #include "launcher/top/run_view.h"
 
 namespace tranche {
 
-// What a person names: a port, "http://127.0.0.1:PORT/" (or localhost), or a directory. A directory of that name wins
-// over a port.
+// What a person names: a port of this machine, "http://HOST:PORT/?token=TOKEN" (page_address), or a directory. A
+// directory of that name wins over a page.
 struct WatchedAs {
-  std::optional<std::uint16_t> port;
+  std::optional<PageAddress> page;
   std::filesystem::path directory;
 };
-// "": the run under runs/ that was written to last. Throws Exit::usage for an address of another machine, which the
-// page never has, and Exit::data where there is no such run.
+// "": the run under runs/ that was written to last. Throws Exit::usage for an address that no page has, and Exit::data
+// where there is no such run.
 WatchedAs watched_as(const std::string& name);
 
 // A run's directory, which may be written to all the while.

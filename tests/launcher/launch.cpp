@@ -244,5 +244,32 @@ TEST_F(Launch, HandsSignalsOnAndDoesNotStartAgain) {
   EXPECT_EQ(calls().size(), 1u);
 }
 
+TEST_F(Launch, ShowsAPageToOtherMachinesThatHaveItsToken) {
+  const Result result = launch("-n 1 --port 0 --bind 0.0.0.0 job.json",
+                               "cp runs/job/page-token seen; stat -c %a seen runs/job/page-token > modes; "
+                               "cat /proc/$PPID/cmdline /proc/$PPID/environ /proc/self/environ > told");
+  ASSERT_EQ(result.exit, 0) << result.errors;
+  const std::string token = shell("cat seen").output;
+  ASSERT_EQ(token.size(), 64u);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("/?token=" + token + "\n"), HasSubstr("this page is not encrypted"),
+                                   HasSubstr("without --bind, ssh -L ")));
+  EXPECT_EQ(shell("tail -1 modes").output, "600\n");
+  EXPECT_EQ(result.errors.find(token), result.errors.rfind(token)) << "once";
+  EXPECT_EQ(shell("grep -rlaF " + token + " told calls runs").output, "");  // the file with it has gone
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "runs/job/page-token"));
+}
+
+TEST_F(Launch, SaysWhichAddressesAPageCanHave) {
+  const auto refusal = [&](const std::string& arguments) {
+    const Result result = launch(arguments + " -n 1 job.json", "exit 0");
+    EXPECT_EQ(result.exit, 2) << arguments;
+    return result.errors;
+  };
+  EXPECT_THAT(refusal("--bind 0.0.0.0"), HasSubstr("--bind requires --port"));
+  EXPECT_THAT(refusal("--port 0 --bind node-a"), HasSubstr("'node-a' is no address: those are like"));
+  EXPECT_THAT(refusal("--port 0 --bind 203.0.113.77"), HasSubstr("is no address of this machine: give one of"));
+  EXPECT_THAT(calls(), ElementsAre());
+}
+
 }  // namespace
 }  // namespace tranche

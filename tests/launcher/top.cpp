@@ -198,38 +198,114 @@ TEST_F(Top, OfWhatIsNoRunSaysSo) {
   EXPECT_THAT(refusal("nowhere", 4), HasSubstr("nowhere is no run: there is no such directory"));
   EXPECT_THAT(refusal(".", 4), HasSubstr(". is no run, or one whose first step is not done: it has no metrics.jsonl"));
   EXPECT_THAT(refusal("", 4), HasSubstr("there is no run under runs/"));
-  EXPECT_THAT(refusal("http://example.org:80/", 2), HasSubstr("http://127.0.0.1:PORT/ alone"));
+  EXPECT_THAT(refusal("http://example.org/", 2), HasSubstr("those are http://HOST:PORT/"));
+  EXPECT_THAT(refusal("--token-file nowhere runs", 4), HasSubstr("runs is no run"));
   EXPECT_THAT(refusal("70000", 2), HasSubstr("70000 is no port"));
   write_run("damaged", 2, "{\"step\": 3}\n");
   EXPECT_THAT(refusal("damaged", 4), HasSubstr("damaged/metrics.jsonl"));
 }
 
+TEST(PageAddress, IsReadFromWhatLaunchSays) {
+  const auto read = [](const std::string& text) {
+    const auto page = page_address(text);
+    return page ? str(page->host, " ", page->port, " ", page->token) : "none";
+  };
+  EXPECT_EQ(read("http://node-a.cluster:8080/?token=0f"), "node-a.cluster 8080 0f");
+  EXPECT_EQ(read("http://10.0.0.5:8080/"), "10.0.0.5 8080 ");
+  EXPECT_EQ(read("node_a:80"), "node_a 80 ");
+  EXPECT_EQ(read("http://[fd00::2]:8080/?token=a-._~+/="), "fd00::2 8080 a-._~+/=");
+  for (const std::string bad : {"http://node-a/", "https://node-a:80/", "http://:80/", "node a:80", "a\r\nb:80", "a:8x",
+                                "a:", "[]:80", "fd00::2:80", "http://", "", "x@y:80"})
+    EXPECT_EQ(read(bad), "none") << bad;
+  EXPECT_EQ(read("http://" + std::string(1 << 20, 'a') + "/"), "none");
+  for (const std::string bad :
+       {"a:0", "a:65536", "a:99999999999999999999", "a:80/?token=", "a:80/?token=x\r\ny", "a:80/?token=x&y=z"})
+    EXPECT_THROW(page_address(bad), Error) << bad;
+}
+
+// What a program says that connects to this machine, and what it gets for it.
+class Answering {
+ public:
+  explicit Answering(std::string answer) : answer_(std::move(answer)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    check(::bind(listener_, any, size) == 0 && ::listen(listener_, 1) == 0, "no port is free");
+    ::getsockname(listener_, any, &size);
+    port_ = ntohs(address.sin_port);
+  }
+  ~Answering() { ::close(listener_); }
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
+
+  std::uint16_t port() const { return port_; }
+  // Of the next one that comes, up to the end of its request.
+  std::string request() const {
+    const int peer = ::accept(listener_, nullptr, nullptr);
+    std::string all;
+    char buffer[4096];
+    for (ssize_t n; !all.ends_with("\r\n\r\n") && (n = ::recv(peer, buffer, sizeof buffer, 0)) > 0;)
+      all.append(buffer, static_cast<std::size_t>(n));
+    ::send(peer, answer_.data(), answer_.size(), MSG_NOSIGNAL);
+    ::close(peer);
+    return all;
+  }
+
+ private:
+  std::string answer_;
+  int listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::uint16_t port_ = 0;
+};
+
+constexpr const char* unauthorized = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+TEST_F(Top, ShowsAPageItsToken) {
+  const Answering page{unauthorized};
+  folder.write("token", " 5ec7e7\n");
+  const auto said = [&](const std::string& words, const std::string& complaint) {
+    std::string request;
+    std::thread asked{[&] { request = page.request(); }};
+    EXPECT_THAT(refusal(words, 2), AllOf(HasSubstr(complaint), HasSubstr("--token-file"), Not(HasSubstr("5ec7e7"))));
+    asked.join();
+    return request;
+  };
+  const std::string address = str("http://localhost:", page.port(), "/");
+  EXPECT_THAT(said(address, "wants its token"), Not(HasSubstr("Authorization")));
+  EXPECT_THAT(said("'" + address + "?token=5ec7e7'", "wants another token"),
+              AllOf(StartsWith("GET /events HTTP/1.1\r\n"), HasSubstr("\r\nAuthorization: Bearer 5ec7e7\r\n"),
+                    HasSubstr(str("\r\nHost: localhost:", page.port(), "\r\n"))));
+  EXPECT_THAT(said("--token-file token " + address, "wants another token"),
+              HasSubstr("\r\nAuthorization: Bearer 5ec7e7\r\n"));
+}
+
+TEST_F(Top, OfATokenThatIsNoneSaysSo) {
+  folder.write("empty", "\n");
+  folder.write("lines", "a\r\nX: b\n");
+  EXPECT_THAT(refusal("--token-file nowhere 80", 2), HasSubstr("there is no token: "));
+  for (const std::string file : {"empty", "lines"})
+    EXPECT_THAT(refusal("--token-file " + file + " 80", 2), HasSubstr(file + " holds no token"));
+  EXPECT_THAT(refusal("'http://localhost:80/?token=a b'", 2), HasSubstr("ends with no token"));
+  write_run("runs/a", 2);
+  EXPECT_THAT(refusal("--token-file empty runs/a", 2), HasSubstr("--token-file is for a page"));
+}
+
+TEST_F(Top, KeepsTheTokenOutOfTheProcessList) {
+  const Answering silent{""};  // nobody accepts, so that it waits
+  const Result result = shell(str("'" TRANCHE_PROGRAM "' top 'http://localhost:", silent.port(),
+                                  "/?token=5ec7e7' & for i in $(seq 100); do tr '\\0' ' ' < /proc/$!/cmdline > words; "
+                                  "grep -q 'token=[*]' words && break; sleep 0.05; done; kill $!; cat words"));
+  EXPECT_THAT(result.output, AllOf(HasSubstr("/?token=******"), Not(HasSubstr("5ec7e7"))));
+}
+
 TEST_F(Top, OfAPortOnWhichThereIsNoPageSaysSo) {
   const std::string port = str(testing::free_port());
   EXPECT_THAT(refusal(port, 2), AllOf(HasSubstr("nothing listens on 127.0.0.1:" + port), HasSubstr("--port")));
-  boost::asio::io_context io{1};
-  HttpServer foreign{io, {}, {folder.path() / "metrics.jsonl", [] { return RunStatus{}; }}};
-  std::thread serving{[&] { io.run(); }};
-  // A name that is not the page's is refused by it, as by any other program: what answers is no run's page.
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 1), 0);
-  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  std::thread answering{[&] {
-    const int peer = ::accept(listener, nullptr, nullptr);
-    const std::string answer = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>";
-    ::send(peer, answer.data(), answer.size(), MSG_NOSIGNAL);
-    ::close(peer);
-  }};
-  EXPECT_THAT(refusal(str("http://localhost:", ntohs(address.sin_port), "/"), 2), HasSubstr("is no page of a run"));
+  const Answering foreign{"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>"};
+  std::thread answering{[&] { foreign.request(); }};
+  EXPECT_THAT(refusal(str("http://localhost:", foreign.port(), "/"), 2), HasSubstr("is no page of a run"));
   answering.join();
-  ::close(listener);
-  io.stop();
-  serving.join();
 }
 
 TEST_F(Top, OfAPageShowsRanksAndSteps) {
