@@ -107,8 +107,9 @@ class Supervisor {
     write_token(page_token_, place.token);
     const bool all = asio::ip::make_address(job_.bind).is_unspecified();
     const std::uint16_t port = page_->port();
-    log::info(
-        str("this run: http://", all ? this_machine().name : url_host(job_.bind), ":", port, "/?token=", place.token));
+    // Not the token itself: on a cluster everybody may read what a job says.
+    log::info(str("this run: http://", all ? this_machine().name : url_host(job_.bind), ":", port, "/?token=$(cat ",
+                  page_token_.string(), ")"));
     log::warning(
         str("this page is not encrypted: who can read the network can read it, and its token; without --bind, "
             "ssh -L ",
