@@ -61,7 +61,8 @@ TEST_F(Launched, APageForOtherMachinesHasATokenThatOnlyItsUserCanReadAndThatGoes
   const Result result = launch("-n 1 --port 0 --bind 0.0.0.0", "steps 5; stat -c 'token %a %s' run/page-token");
   ASSERT_EQ(result.exit, 0) << result.errors;
   EXPECT_THAT(result.output, HasSubstr("token 600 64\n"));
-  EXPECT_THAT(result.errors, AllOf(HasSubstr("/?token=$(cat run/page-token)"), HasSubstr("is not encrypted"), HasSubstr("ssh -L")));
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("/?token=$(cat run/page-token)"), HasSubstr("is not encrypted"), HasSubstr("ssh -L")));
   EXPECT_EQ(shell("ls run").output.find("page-token"), std::string::npos);
   EXPECT_EQ(digest(), undisturbed());
 
