@@ -62,16 +62,21 @@ bool Roll::met() const {
 }
 
 std::optional<Roll::Verdict> Roll::judge(const Patience& patience, Time now) const {
+  // Ranks that were stopped or cut off together were not heard of last at the same moment: whoever is nearly as silent
+  // as the first is silent too.
+  const auto nearly = std::max(patience.silence / 2, patience.silence - std::chrono::milliseconds{1000});
+  bool any_silent = false;
   std::vector<std::size_t> silent_ranks;
   std::size_t watched = 0, stalled = 0;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const Rank& rank = ranks_[r];
     if (!rank.connected || rank.activity.left) continue;
     ++watched;
-    if (now - rank.heard >= patience.silence) silent_ranks.push_back(r);
+    any_silent = any_silent || now - rank.heard >= patience.silence;
+    if (now - rank.heard >= nearly) silent_ranks.push_back(r);
     if (now - rank.moved >= patience.stall) ++stalled;
   }
-  if (!silent_ranks.empty())
+  if (any_silent)
     return Verdict{
         silent,
         str(names(silent_ranks), silent_ranks.size() == 1 ? " has" : " have", " not been heard of for ",

@@ -170,6 +170,16 @@ TEST_F(RollCall, DoesNotMindThoseWhoLeave) {
   EXPECT_THAT(verdict->lost, ElementsAre(0));
 }
 
+TEST_F(RollCall, RanksThatFellSilentTogetherAreNamedTogether) {
+  roll.says(1, at(9, 80, "x"), start + milliseconds{200});
+  const auto verdict = roll.judge(patience, start + seconds{10});
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_THAT(verdict->lost, ElementsAre(0, 1));
+  roll.says(1, at(10, 81, "x"), start + seconds{8});
+  EXPECT_THAT(roll.judge(patience, start + seconds{10})->lost, ElementsAre(0));
+  EXPECT_EQ(roll.judge(patience, start + milliseconds{9900}), std::nullopt);
+}
+
 TEST_F(RollCall, BlamesNobodyForItsOwnSleep) {
   roll.excuse(start + seconds{100});
   EXPECT_EQ(roll.judge(patience, start + seconds{105}), std::nullopt);
