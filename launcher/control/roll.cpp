@@ -9,13 +9,13 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-std::string names(const std::vector<std::size_t>& ranks) {
-  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
-  for (std::size_t i = 0; i < ranks.size(); ++i) text += str(i == 0 ? "" : ", ", ranks[i]);
-  return text;
-}
-
 }  // namespace
+
+std::string ranks_text(const std::vector<std::size_t>& ranks, std::size_t most) {
+  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
+  for (std::size_t i = 0; i < std::min(ranks.size(), most); ++i) text += str(i == 0 ? "" : ", ", ranks[i]);
+  return ranks.size() > most ? str(text, " and ", ranks.size() - most, " more") : text;
+}
 
 bool Roll::joins(const Hello& hello, Time now) {
   if (hello.ranks != ranks_.size() || hello.rank >= ranks_.size() || ranks_[hello.rank].joined) return false;
@@ -79,20 +79,21 @@ std::optional<Roll::Verdict> Roll::judge(const Patience& patience, Time now) con
   if (any_silent)
     return Verdict{
         silent,
-        str(names(silent_ranks), silent_ranks.size() == 1 ? " has" : " have", " not been heard of for ",
+        str(ranks_text(silent_ranks), silent_ranks.size() == 1 ? " has" : " have", " not been heard of for ",
             duration_text(Seconds{patience.silence}.count()), ": stopped, swapped out, or cut off\n", table(now)),
         silent_ranks};
   if (!met()) {
     const std::vector<std::size_t> absent = missing();
     if (absent.empty() || now - began_ < patience.arrival) return std::nullopt;
-    return Verdict{silent,
-                   str(absent.size() == ranks_.size() ? "no rank has"
-                                                      : names(absent) + (absent.size() == 1 ? " has not" : " have not"),
-                       " connected within ", duration_text(Seconds{patience.arrival}.count()),
-                       " of the start: not started, stuck before MPI connects the ranks, or without a way to this "
-                       "machine (--arrival)\n",
-                       table(now)),
-                   absent};
+    return Verdict{
+        silent,
+        str(absent.size() == ranks_.size() ? "no rank has"
+                                           : ranks_text(absent) + (absent.size() == 1 ? " has not" : " have not"),
+            " connected within ", duration_text(Seconds{patience.arrival}.count()),
+            " of the start: not started, stuck before MPI connects the ranks, or without a way to this "
+            "machine (--arrival)\n",
+            table(now)),
+        absent};
   }
   if (watched == 0 || stalled < watched) return std::nullopt;
   const std::string apart = difference();
@@ -122,7 +123,7 @@ std::optional<Roll::Verdict> Roll::judge_lost_host(Time now) const {
   std::vector<std::size_t> lost;
   for (std::size_t r = 0; r < ranks_.size(); ++r)
     if (ranks_[r].joined && ranks_[r].machine.name == host) lost.push_back(r);
-  return Verdict{gone, str("host ", host, " is lost, and ", names(lost), " with it\n", table(now)), lost};
+  return Verdict{gone, str("host ", host, " is lost, and ", ranks_text(lost), " with it\n", table(now)), lost};
 }
 
 std::vector<Machine> Roll::machines_without(const std::vector<std::size_t>& lost) const {
@@ -165,7 +166,7 @@ std::string Roll::laggards() const {
     if (ranks_[r].joined && ranks_[r].activity.collectives < most) behind.push_back(r);
   if (most == 0) return {};
   if (behind.empty()) return str("; all are in collective number ", most, ", ", collective);
-  return str(": others wait in collective number ", most, ", ", collective, ", for ", names(behind));
+  return str(": others wait in collective number ", most, ", ", collective, ", for ", ranks_text(behind));
 }
 
 std::vector<Row> Roll::rows(Time now) const {

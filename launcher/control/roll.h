@@ -15,6 +15,9 @@
 
 namespace tranche {
 
+// "rank 1", "ranks 0, 1"; with more than `most`, "ranks 0, 1 and 5 more".
+std::string ranks_text(const std::vector<std::size_t>& ranks, std::size_t most = SIZE_MAX);
+
 class Roll {
  public:
   using Time = std::chrono::steady_clock::time_point;

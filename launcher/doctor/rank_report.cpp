@@ -69,7 +69,7 @@ std::string text_of(const RankReport& rank) { return compact(json_of(rank)); }
 RankReport read_rank(const std::string& text) { return rank_of(parse_json(text, source, Exit::ranks)); }
 
 std::string line_of(const RanksReport& report) {
-  Json json{{"library", report.library},       {"thread_level", report.thread_level}, {"row", report.row},
+  Json json{{"library", report.mpi},           {"thread_level", report.thread_level}, {"row", report.row},
             {"all_gather", report.all_gather}, {"latency", report.latency},           {"ranks", Json::array()}};
   for (const RankReport& rank : report.ranks) json["ranks"].push_back(json_of(rank));
   return str(mark, compact(json));
@@ -80,7 +80,7 @@ std::optional<RanksReport> find_report(const std::string& output) {
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with(mark)) continue;
     const Json json = parse_json(std::string_view{line}.substr(mark.size()), source, Exit::ranks);
-    RanksReport report{.library = get<std::string>(json, "library"),
+    RanksReport report{.mpi = get<std::string>(json, "library"),
                        .thread_level = get<std::string>(json, "thread_level"),
                        .ranks = {},
                        .row = get<std::size_t>(json, "row"),
@@ -100,9 +100,9 @@ std::string hosts_text(const RanksReport& report) {
 
 Finding judge_mpi(const RanksReport& report) {
   constexpr const char* needed = "MPI_THREAD_MULTIPLE";
-  ensure(Exit::ranks, report.thread_level == needed, report.library, " provides ", report.thread_level,
-         ", and ranks need ", needed);
-  return {str(report.library, "; provides ", needed, ", which ranks ask for")};
+  ensure(Exit::ranks, report.thread_level == needed, report.mpi, " provides ", report.thread_level, ", and ranks need ",
+         needed);
+  return {str(report.mpi, "; provides ", needed, ", which ranks ask for")};
 }
 
 Finding judge_threads(const RanksReport& report) {

@@ -20,7 +20,7 @@ struct RankReport {
 };
 
 struct RanksReport {
-  std::string library, thread_level;  // MPI's
+  std::string mpi, thread_level;  // the library, and how threads may use it
   std::vector<RankReport> ranks;
   std::size_t row = 0;    // bytes that each gives to the all_gather
   double all_gather = 0;  // bytes that a rank receives in a second, in the best of some

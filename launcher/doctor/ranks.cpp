@@ -77,7 +77,7 @@ Exit be_rank() {
                                     .cores = cores_of_this_process(),
                                     .threads = session.make_device({})->pool().threads(),
                                     .rate = links.rates[session.rank()]});
-  RanksReport report{.library = mpi_library(),
+  RanksReport report{.mpi = mpi_library(),
                      .thread_level = mpi_thread_level(),
                      .ranks = {},
                      .row = links.row,

@@ -8,6 +8,8 @@
 namespace tranche {
 namespace {
 
+constexpr std::size_t most_alike = 16;  // ranks that one line names
+
 // The letter behind the name in /proc/PID/stat; 0: there is no such process.
 char state_of(std::int64_t pid) {
   std::ifstream file{str("/proc/", pid, "/stat")};
@@ -53,13 +55,6 @@ std::string wrapped(const std::vector<std::string>& names) {
   return text + "\n" + line;
 }
 
-std::string numbers(const std::vector<std::size_t>& ranks) {
-  constexpr std::size_t most = 16;
-  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
-  for (std::size_t i = 0; i < std::min(ranks.size(), most); ++i) text += str(i == 0 ? "" : ", ", ranks[i]);
-  return ranks.size() > most ? str(text, " and ", ranks.size() - most, " more") : text;
-}
-
 }  // namespace
 
 bool all_have_answered(const Roll& roll, Roll::Time since) {
@@ -80,7 +75,7 @@ std::string whereabouts(const Roll& roll) {
     std::vector<std::size_t> alike;
     for (std::size_t other = 0; other < ranks.size(); ++other)
       if (ranks[other].stack == ranks[r].stack) alike.push_back(other);
-    if (alike.front() == r) text += "\n  " + numbers(alike) + wrapped(ranks[r].stack);
+    if (alike.front() == r) text += "\n  " + ranks_text(alike, most_alike) + wrapped(ranks[r].stack);
   }
   return text;
 }

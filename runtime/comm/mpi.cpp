@@ -63,9 +63,8 @@ MpiSession::MpiSession() : launched_(has_launcher()) {
   int provided = 0;
   succeed(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   ensure(Exit::ranks, provided == MPI_THREAD_MULTIPLE,
-         "this MPI library does not provide MPI_THREAD_MULTIPLE, which collectives that run beside the computing need; "
-         "use "
-         "one that is built with it");
+         "this MPI library does not provide MPI_THREAD_MULTIPLE, which collectives that run beside the computing "
+         "need; use one that is built with it");
   int rank = 0, size = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);

@@ -42,21 +42,6 @@ TEST_F(Launched, StopsAndSavesWhenAskedTo) {
   EXPECT_EQ(digest(), undisturbed());
 }
 
-// Needs a control group of our own that the kernel kills in; there is one wherever this user may make one.
-TEST_F(Launched, ARankThatIsKilledForWantOfMemoryIsToldFromOthersThatAreKilled) {
-  const Result group = shell(
-      "for at in /sys/fs/cgroup/memory /sys/fs/cgroup; do [ -e $at/cgroup.procs ] && mkdir $at/tranche-$$ && "
-      "echo $at/tranche-$$ && exit; done 2> /dev/null; exit 1");
-  if (group.exit != 0) GTEST_SKIP() << "no control group can be made here";
-  const std::string at = group.output.substr(0, group.output.find('\n'));
-  const Result result = launch("-n 2 --max-restarts 0 --set model.n_embd=512",
-                               "steps 5; echo $(rank 1) > " + at + "/cgroup.procs; echo 1M > " + at +
-                                   "/memory.limit_in_bytes || echo 1M > " + at + "/memory.max");
-  shell("sleep 0.2; rmdir " + at);
-  EXPECT_EQ(result.exit, 6) << result.errors;
-  EXPECT_THAT(result.errors, AllOf(HasSubstr("killed a process for want of memory"), HasSubstr("tranche plan")));
-}
-
 TEST_F(Launched, APageForOtherMachinesHasATokenThatOnlyItsUserCanReadAndThatGoesWithIt) {
   const Result result = launch("-n 1 --port 0 --bind 0.0.0.0", "steps 5; stat -c 'token %a %s' run/page-token");
   ASSERT_EQ(result.exit, 0) << result.errors;

@@ -76,7 +76,7 @@ RanksReport two_hosts() {
   const auto rank = [](const char* host, std::size_t core) {
     return RankReport{.host = host, .cores = {.hardware = 2, .usable = {core}}, .threads = 1, .rate = 3e9};
   };
-  return {.library = "Open MPI v4.1.4, of standard 3.1",
+  return {.mpi = "Open MPI v4.1.4, of standard 3.1",
           .thread_level = "MPI_THREAD_MULTIPLE",
           .ranks = {rank("a", 0), rank("a", 1), rank("b", 0), rank("b", 1)},
           .row = 16 << 20,
@@ -202,19 +202,6 @@ TEST_F(DoctorProgram, ASignalLeavesNothing) {
   EXPECT_EQ(stopped.exit, 75) << stopped.errors;
   EXPECT_THAT(stopped.errors, HasSubstr("stopped by a signal; nothing is left behind"));
   EXPECT_EQ(files(), 2u);  // "mpirun" and "lines"
-}
-
-TEST_F(DoctorProgram, AFullTmpfsFails) {
-  const std::string mount = "mkdir -p full; unshare -m sh -c 'mount -t tmpfs -o size=1m none full";
-  if (shell(mount + "'").exit != 0) GTEST_SKIP() << "nothing can be mounted here";
-  const std::string program = "\"$0\" doctor --mpirun false --folder full' '" TRANCHE_PROGRAM "'";
-  const Result full = shell(mount + "; head -c 2M /dev/zero > full/a; " + program);
-  EXPECT_EQ(full.exit, 8) << full.errors;
-  EXPECT_THAT(full.output, AllOf(HasSubstr("FAILED  folder"), HasSubstr("No space left"), HasSubstr("--folder")));
-  const Result small = shell(mount + "; mount --bind full /dev/shm; " + program);
-  EXPECT_THAT(small.output,
-              AllOf(HasSubstr("NOTE    folder"), HasSubstr("lies in memory (tmpfs)"), HasSubstr("NOTE    disk"),
-                    HasSubstr("NOTE    shared memory"), HasSubstr("--shm-size")));
 }
 
 }  // namespace
