@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "compress/convert.h"
+#include "compress/input_scaling.h"
 #include "compress/second_order.h"
 #include "launcher/commands/commands.h"
 #include "launcher/opened_model.h"
@@ -34,14 +35,39 @@ bool has_few_bits(compress::Scheme scheme) {
   return scheme == compress::Scheme::int4_weight || scheme == compress::Scheme::int2_weight;
 }
 
+// What the model's linears see of the token file.
+class Inputs {
+ public:
+  Inputs(const Options& options, OpenedModel& model, compress::WatchedLinears& linears)
+      : model_(model),
+        linears_(linears),
+        job_(*model.opened.job),
+        file_(options.data.empty() ? job_.data.train : options.data),
+        windows_{file_, job_.batch.micro_batch_size, job_.data.sequence_length, options.samples} {
+    check_vocabulary(file_, job_.model_config);
+  }
+  Inputs(const Inputs&) = delete;
+  Inputs& operator=(const Inputs&) = delete;
+
+  compress::InputProducts products() {
+    return compress::input_products(model_.replica.model(), linears_, windows_, *model_.world, *model_.device);
+  }
+  compress::InputMagnitudes magnitudes() {
+    return compress::input_magnitudes(model_.replica.model(), linears_, windows_, *model_.world, *model_.device);
+  }
+
+ private:
+  OpenedModel& model_;
+  compress::WatchedLinears& linears_;
+  const Job& job_;
+  TokenFile file_;
+  compress::Windows windows_;
+};
+
 // Weights by what their inputs are together, tables to nearest.
-compress::Rounding second_order(const Options& options, OpenedModel& model, compress::WatchedLinears& linears) {
-  const Job& job = *model.opened.job;
-  const TokenFile file{options.data.empty() ? job.data.train : options.data};
-  check_vocabulary(file, job.model_config);
-  const compress::Windows windows{file, job.batch.micro_batch_size, job.data.sequence_length, options.samples};
-  return [products = compress::input_products(model.replica.model(), linears, windows, *model.world, *model.device)](
-             const std::string& name, const Shape& shape, std::span<const float> values, const compress::Plan& plan) {
+compress::Rounding second_order(Inputs inputs) {
+  return [products = inputs.products()](const std::string& name, const Shape& shape, std::span<const float> values,
+                                        const compress::Plan& plan) {
     const auto found = products.find(name);
     const bool linear = found != products.end() && plan.form != compress::TensorForm::int8;
     return linear ? compress::round_by_products(name, shape, values, plan, found->second)
@@ -61,17 +87,24 @@ Exit quantize_checkpoint(const Options& options, Session& session) {
          is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
                    : "--ranges is for int8-static alone");
   const compress::InputRanges ranges = is_static ? compress::read_ranges(options.ranges) : compress::InputRanges{};
-  const bool gptq = options.rounding == "gptq";
-  ensure(Exit::usage, gptq || options.rounding == "nearest", "--rounding ", options.rounding,
-         ": expected nearest or gptq");
-  ensure(Exit::usage, !gptq || has_few_bits(scheme), "--rounding gptq is for int4-weight and int2-weight");
-  ensure(Exit::usage, gptq || options.data.empty(), "--data is for --rounding gptq alone");
+  const bool gptq = options.rounding == "gptq", awq = options.rounding == "awq", looks = gptq || awq;
+  ensure(Exit::usage, looks || options.rounding == "nearest", "--rounding ", options.rounding,
+         ": expected nearest, gptq or awq");
+  ensure(Exit::usage, !looks || has_few_bits(scheme), "--rounding ", options.rounding,
+         " is for int4-weight and int2-weight");
+  ensure(Exit::usage, looks || options.data.empty(), "--data is for --rounding gptq and awq alone");
   compress::WatchedLinears linears;
-  OpenedModel model{open_checkpoint(options.checkpoint, session), session, {.linears = gptq ? &linears : nullptr}};
-  compress::quantize_model(
-      options.output, describe(*model.opened.job, scheme), options.group, model.units(),
-      [&](const Unit& unit) { return model.values_of(unit); }, ranges,
-      gptq ? second_order(options, model, linears) : compress::Rounding{compress::quantize_weight});
+  OpenedModel model{open_checkpoint(options.checkpoint, session), session, {.linears = looks ? &linears : nullptr}};
+  compress::UnitReader values_of = [&](const Unit& unit) { return model.values_of(unit); };
+  compress::Rounding round = compress::quantize_weight;
+  if (gptq) round = second_order({options, model, linears});
+  if (awq) {
+    Inputs inputs{options, model, linears};
+    values_of =
+        compress::ScaledValues{model.units(), values_of, inputs.products(), inputs.magnitudes(), scheme, options.group};
+  }
+  compress::quantize_model(options.output, describe(*model.opened.job, scheme), options.group, model.units(), values_of,
+                           ranges, round);
   tell(options.output, model.replica.model().parameters());
   return Exit::success;
 }
@@ -125,11 +158,12 @@ void add_compress(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command
       ->add_option("--rounding", options->rounding,
-                   "nearest; or gptq, of int4-weight and int2-weight: by what a token file shows of the inputs")
+                   "nearest; or, of int4-weight and int2-weight, by what a token file shows of the inputs: gptq rounds "
+                   "column by column, awq scales inputs before")
       ->capture_default_str();
-  command->add_option("--data", options->data, "of gptq: token file; by default the job's data.train")
+  command->add_option("--data", options->data, "of gptq and awq: token file; by default the job's data.train")
       ->type_name("FILE");
-  command->add_option("--samples", options->samples, "of gptq: how many from the file's start; 0: all")
+  command->add_option("--samples", options->samples, "of gptq and awq: how many from the file's start; 0: all")
       ->capture_default_str();
   command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return run(quantize_checkpoint, *options); }; });

@@ -6,38 +6,10 @@
 #include <cmath>
 #include <numeric>
 
-#include "runtime/base/random.h"
+#include "tests/compress/linear_inputs.h"
 
 namespace tranche::compress {
 namespace {
-
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
-
-double number(std::uint64_t stream, std::size_t i) {
-  return 2 * double{uniform(RandomKey{5, Purpose::sampling}(stream).number(i))} - 1;
-}
-Floats weights_of(std::size_t count) {
-  Floats weights(count);
-  for (std::size_t i = 0; i < count; ++i) weights[i] = static_cast<float>(number(1, i));
-  return weights;
-}
-
-// Tokens whose features go together, as activations do: (tokens, in).
-Doubles inputs_of(std::size_t tokens, std::size_t in) {
-  Doubles x(tokens * in);
-  for (std::size_t token = 0; token < tokens; ++token)
-    for (std::size_t i = 0; i < in; ++i)
-      x[token * in + i] = number(2, token) * (1 + 0.5 * number(3, i)) + 0.3 * number(4, token * in + i);
-  return x;
-}
-Doubles products_of(const Doubles& x, std::size_t in) {
-  Doubles products(in * in);
-  for (std::size_t token = 0; token < x.size(); token += in)
-    for (std::size_t row = 0; row < in; ++row)
-      for (std::size_t col = 0; col <= row; ++col) products[row * in + col] += x[token + row] * x[token + col];
-  return products;
-}
 
 // By Gauss and Jordan.  a: (n, n), symmetric
 Doubles inverse_of(Doubles a, std::size_t n) {
@@ -89,21 +61,6 @@ std::vector<std::int32_t> surgery(const Floats& weights, std::size_t in, const P
     }
   }
   return levels;
-}
-
-// The mean square of what the outputs of these tokens lose.
-double loss_of(const PackedTensor& tensor, const Floats& weights, const Doubles& x) {
-  const std::size_t out = tensor.shape.rows(), in = tensor.shape.cols(), groups = tensor.grid().groups();
-  double sum = 0;
-  for (std::size_t token = 0; token < x.size(); token += in)
-    for (std::size_t row = 0; row < out; ++row) {
-      double lost = 0;
-      for (std::size_t col = 0; col < in; ++col)
-        lost += x[token + col] * (double{weights[row * in + col]} -
-                                  tensor.level(row, col) * double{tensor.scales[row * groups + col / tensor.group]});
-      sum += lost * lost;
-    }
-  return sum / static_cast<double>(x.size() / in * out);
 }
 
 TEST(RoundingByProducts, IsOptimalBrainSurgeryColumnByColumn) {

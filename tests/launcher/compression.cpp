@@ -85,6 +85,10 @@ TEST_F(Compression, RoundingByTheInputsLosesLessThanToNearestAndIsTheSameEachTim
   const std::string once = packed("--rounding gptq --data train.h5 --samples 20");
   EXPECT_LT(loss("small.packed") - trained, 0.7 * (nearest - trained));
   EXPECT_EQ(packed("--rounding gptq --samples 20"), once);
+  const std::string scaled = packed("--rounding awq --data train.h5 --samples 20");
+  // What each linear loses of its outputs is no more (tests/compress/input_scaling.cpp); the loss goes either way.
+  EXPECT_LT(loss("small.packed") - trained, 1.5 * (nearest - trained));
+  EXPECT_EQ(packed("--rounding awq --samples 20"), scaled);
 
   folder.write("short.txt", "abc");
   ASSERT_EQ(run("tokenize --tokenizer byte -o short.h5 short.txt").exit, 0);
@@ -96,8 +100,10 @@ TEST_F(Compression, RoundingByTheInputsLosesLessThanToNearestAndIsTheSameEachTim
   };
   EXPECT_THAT(refusal("--scheme int4-weight --rounding gptq --data short.h5", 4), HasSubstr("short.h5"));
   EXPECT_THAT(refusal("--scheme int8-weight --rounding gptq", 2), HasSubstr("is for int4-weight and int2-weight"));
-  EXPECT_THAT(refusal("--scheme int4-weight --rounding best", 2), HasSubstr("expected nearest or gptq"));
-  EXPECT_THAT(refusal("--scheme int4-weight --data short.h5", 2), HasSubstr("is for --rounding gptq alone"));
+  EXPECT_THAT(refusal("--scheme int4-weight --rounding awq --data short.h5", 4), HasSubstr("short.h5"));
+  EXPECT_THAT(refusal("--scheme float16 --rounding awq", 2), HasSubstr("is for int4-weight and int2-weight"));
+  EXPECT_THAT(refusal("--scheme int4-weight --rounding best", 2), HasSubstr("expected nearest, gptq or awq"));
+  EXPECT_THAT(refusal("--scheme int4-weight --data short.h5", 2), HasSubstr("is for --rounding gptq and awq alone"));
 }
 
 TEST_F(Compression, WhatCannotBeConvertedSaysWhyAndWritesNothing) {
