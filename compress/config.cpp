@@ -149,6 +149,10 @@ void CompressConfig::complete(const Source& source) {
            ": give \"start_bits\" and \"target_bits\" the same number, of at least 2");
   }
   pruning.complete(source);
+  ensure(Exit::job_file, !weights.enabled || !weights.learned_steps || !pruning.rewinding.of_weights(), source.file,
+         ": \"", path,
+         "sparse_pruning.shared_parameters.rewinding\" takes weights back, and their learned step sizes were not those "
+         "then: rewind the learning rate alone, or leave \"learned_step_sizes\" away");
   if (inputs.enabled)
     inputs.by_modules = read_groups<InputGroup>(
         input_groups_, path + "activation_quantization" + groups, source,

@@ -15,8 +15,8 @@ const std::string progress_name = "pruning.progress";
 }  // namespace
 
 Pruning::Pruning(const PruningConfig& config, OptimizerPlacement& placement, const std::vector<Owned>& owned,
-                 Communicator& holders)
-    : config_(config), placement_(placement), holders_(holders) {
+                 Communicator& holders, Schedule schedule)
+    : config_(config), placement_(placement), holders_(holders), schedule_(std::move(schedule)) {
   if (!config.enabled) return;
   std::map<const PruningGroup*, std::size_t> shared;
   for (std::size_t unit = 0; unit < owned.size(); ++unit)
@@ -29,15 +29,43 @@ Pruning::Pruning(const PruningConfig& config, OptimizerPlacement& placement, con
       const std::size_t pool = alone ? pools_.size() : shared.try_emplace(group, pools_.size()).first->second;
       if (pool == pools_.size()) pools_.push_back({.dense_ratio = group->dense_ratio});
       pools_[pool].elements += each->shape.size();
-      parts_.push_back({unit, begin < end ? begin - mine : 0, begin < end ? end - begin : 0, pool});
+      parts_.push_back({unit, begin < end ? begin - mine : 0, begin < end ? end - begin : 0, pool, group});
     }
   placement.add_moment("pruned");
   kind_ = placement.kinds().size() - 1;
-  placement.follow_with([this](const StatePiece& piece) {
-    if (progress_ == 0) return;
-    ops::zero_where(piece.moments[kind_ - 1], piece.master);
-    if (piece.rounded) ops::zero_where(piece.moments[kind_ - 1], piece.rounded);
-  });
+  placement.follow_with([this](const StatePiece& piece) { zero(piece); });
+  if (config.by_scores()) {
+    placement.add_moment("movement_scores");
+    ranked_ = placement.kinds().size() - 1;
+    order_ = ops::KeyOrder::value;
+  }
+  if (config.by_scores() || config.penalises())
+    placement.precede_with([this](const StatePiece& piece) { learn(piece); });
+}
+
+void Pruning::begin_step(std::uint64_t updates) {
+  if (config_.by_scores()) rate_ = static_cast<float>(schedule_(updates).rate);
+}
+
+// Movement first: a penalty is not what the data say.
+void Pruning::learn(const StatePiece& piece) const {
+  for (const Part& part : std::ranges::equal_range(parts_, piece.unit, {}, &Part::unit)) {
+    const std::size_t begin = std::max(part.first, piece.first),
+                      end = std::min(part.first + part.count, piece.first + piece.master.size());
+    if (begin >= end) continue;
+    const auto of = [&](const Tensor& whole) { return whole.view(begin - piece.first, {1, end - begin}); };
+    if (config_.by_scores())
+      ops::add_movement(rate_, of(piece.master), of(piece.gradient), of(piece.moments[ranked_ - 1]));
+    if (part.group->l1 > 0 || part.group->l2 > 0)
+      ops::add_penalty(static_cast<float>(part.group->l1), static_cast<float>(part.group->l2), of(piece.master),
+                       of(piece.gradient));
+  }
+}
+
+void Pruning::zero(const StatePiece& piece) const {
+  if (progress_ == 0) return;
+  ops::zero_where(piece.moments[kind_ - 1], piece.master);
+  if (piece.rounded) ops::zero_where(piece.moments[kind_ - 1], piece.rounded);
 }
 
 bool Pruning::after_update(std::uint64_t updates) {
@@ -70,8 +98,8 @@ void Pruning::make_masks(double progress) {
 std::vector<std::uint64_t> Pruning::ties_at_thresholds(double progress) {
   for (Pool& pool : pools_) {
     pool.threshold = 0;
-    pool.left =
-        static_cast<std::uint64_t>(std::llrint((1 - pool.dense_ratio) * progress * static_cast<double>(pool.elements)));
+    pool.left = static_cast<std::uint64_t>(
+        std::llrint(config_.sparsity(pool.dense_ratio, progress) * static_cast<double>(pool.elements)));
   }
   std::vector<double> all;
   for (unsigned shift = 32; shift > 0;) {
@@ -89,8 +117,8 @@ std::vector<std::uint64_t> Pruning::count_digit(unsigned shift) {
     for (std::size_t p = held.first; p < held.last; ++p) {
       const Part& part = parts_[p];
       if (part.count != 0)
-        ops::count_keys(held.of(held.masters, part), held.of(held.pruned, part), pools_[part.pool].threshold, shift,
-                        std::span{counts}.subspan(p * ops::key_digits, ops::key_digits));
+        ops::count_keys(held.of(held.ranked, part), held.of(held.pruned, part), order_, pools_[part.pool].threshold,
+                        shift, std::span{counts}.subspan(p * ops::key_digits, ops::key_digits));
     }
   });
   return counts;
@@ -133,14 +161,14 @@ void Pruning::mark(double progress, const std::vector<std::uint64_t>& ties) {
     for (std::size_t p = held.first; p < held.last; ++p) {
       const Part& part = parts_[p];
       if (part.count == 0) continue;
-      const Tensor masters = held.of(held.masters, part), pruned = held.of(held.pruned, part);
+      const Tensor ranked = held.of(held.ranked, part), pruned = held.of(held.pruned, part);
       if (const auto& pattern = config_.pattern)
         ops::prune_smallest(
-            masters, pruned, pattern->of,
+            ranked, pruned, order_, pattern->of,
             static_cast<std::size_t>(std::llrint(progress * static_cast<double>(pattern->of - pattern->kept))));
       else
-        ops::prune_below(masters, pruned, pools_[part.pool].threshold, ties[p]);
-      ops::zero_where(pruned, masters);
+        ops::prune_below(ranked, pruned, order_, pools_[part.pool].threshold, ties[p]);
+      ops::zero_where(pruned, held.of(held.masters, part));
     }
     placement_.give_back(0, held.unit, held.masters.span<const float>());
     placement_.give_back(kind_, held.unit, held.pruned.span<const float>());
@@ -152,7 +180,10 @@ void Pruning::over_units(const std::function<void(const Held&)>& work) {
     const std::size_t unit = parts_[first].unit;
     bool any = false;
     for (; last < parts_.size() && parts_[last].unit == unit; ++last) any = any || parts_[last].count != 0;
-    if (any) work({unit, first, last, placement_.borrow(0, unit), placement_.borrow(kind_, unit)});
+    if (!any) continue;
+    const Tensor masters = placement_.borrow(0, unit);
+    work({unit, first, last, masters, placement_.borrow(kind_, unit),
+          ranked_ == 0 ? masters : placement_.borrow(ranked_, unit)});
   }
 }
 

@@ -190,13 +190,18 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
   optimizer_ = make_optimizer(job.optimizer, replica_.placement());
-  pruning_ =
-      std::make_unique<compress::Pruning>(job.compression.pruning, replica_.placement(), replica_.owned(), holders);
+  const compress::PruningConfig& pruning = job.compression.pruning;
+  rewound_optimizer_ = std::make_unique<compress::RewoundOptimizer>(pruning, *optimizer_, replica_.placement());
+  Schedule schedule = compress::rewound(pruning, make_schedule(job.scheduler, job.optimizer));
+  const std::size_t moments = replica_.placement().kinds().size() - 1;
+  pruning_ = std::make_unique<compress::Pruning>(pruning, replica_.placement(), replica_.owned(), holders, schedule);
+  rewound_weights_ =
+      std::make_unique<compress::RewoundWeights>(pruning, replica_.placement(), replica_.owned(), moments);
   steps_begin_ =
       std::make_unique<compress::StepSizesBegin>(job.compression.weights, replica_.quantization().weights().steps(),
                                                  replica_.placement(), replica_.owned(), holders);
   // Step sizes are of the weights that pruning has left.
-  std::vector<OwnerState*> states{&replica_.quantization(), pruning_.get(), steps_begin_.get()};
+  std::vector<OwnerState*> states{&replica_.quantization(), pruning_.get(), rewound_weights_.get(), steps_begin_.get()};
   if (job.train.integrity) {
     sums_ = std::make_unique<StateSums>(replica_.owned(), replica_.placement().kinds());
     replica_.placement().compare_with(*sums_);
@@ -208,8 +213,8 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   states_ = std::make_unique<OwnerStates>(states);
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
   trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_,
-                                       teachers_ ? teachers_->objective() : text_, *optimizer_, *states_,
-                                       make_schedule(job.scheduler, job.optimizer), world);
+                                       teachers_ ? teachers_->objective() : text_, *rewound_optimizer_, *states_,
+                                       std::move(schedule), world);
   if (job.checkpoint.asynchronous)
     saver_ = std::make_unique<checkpoint::BackgroundSaver>(
         checkpoint::written_by(replica_.held(), world.rank(), world.size()), memory.host,
@@ -225,6 +230,7 @@ void Assembly::load_teachers() {
 void Assembly::begin() {
   load_teachers();
   load_first_parameters();
+  rewound_weights_->begin_after(0);
   if (steps_begin_->begin_after(0)) replica_.publish();
 }
 

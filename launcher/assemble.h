@@ -8,6 +8,7 @@
 
 #include "compress/fake_quantization.h"
 #include "compress/pruning.h"
+#include "compress/rewinding.h"
 #include "launcher/job.h"
 #include "offload/disk.h"
 #include "runtime/checkpoint/checkpoint.h"
@@ -127,7 +128,9 @@ class Assembly {
   Objective text_;
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<compress::RewoundOptimizer> rewound_optimizer_;
   std::unique_ptr<compress::Pruning> pruning_;
+  std::unique_ptr<compress::RewoundWeights> rewound_weights_;
   std::unique_ptr<compress::StepSizesBegin> steps_begin_;
   std::unique_ptr<StateSums> sums_;
   std::unique_ptr<CopyCheck> copies_;

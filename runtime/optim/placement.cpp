@@ -54,20 +54,25 @@ void OptimizerPlacement::update(const Shards& gradients, std::size_t summed, con
     const trace::Span span{trace::Kind::wait, "wait for who reads the state"};
     std::exchange(read_, {}).wait();
   }
+  const auto all = [](const std::vector<Work>& works, const StatePiece& at) {
+    for (const Work& each : works) each(at);
+  };
   do_update(gradients, [&](const StatePiece& at) {
     const Doing frame{[&] { return str("updating ", at.name); }};
     const trace::Span span{trace::Kind::optimizer, "update", at.name};
     if (sums_ == nullptr || !StateSums::concern(at)) {
+      all(preceding_, at);
       work(at);
-      for (const Work& follower : followers_) follower(at);
+      all(followers_, at);
       return;
     }
     StatePiece piece = at;
     piece.sums = sums_->passing(at, summed);
+    all(preceding_, at);
     work(piece);
     sums_->compare_found(at);
     if (followers_.empty() && summed == kinds_.size()) return sums_->keep_left(at);
-    for (const Work& follower : followers_) follower(at);
+    all(followers_, at);
     sums_->read_left(at);
   });
 }

@@ -47,7 +47,10 @@ class OptimizerPlacement {
   // moments stays, and the working copies follow. Where the piece asks for sums, it makes those of the first `summed`
   // kinds of state. gradients: indexed as owned. Waits for what `hold` was given.
   void update(const Shards& gradients, std::size_t summed, const Work& work);
-  // From here on every update does this too with each piece, behind its own work.
+  // From here on every update does this with each piece before its own work: to gradients, and to moments that are not
+  // the optimizer's.
+  void precede_with(Work work) { preceding_.push_back(std::move(work)); }
+  // And this behind its own work.
   void follow_with(Work work) { followers_.push_back(std::move(work)); }
   // Whom an update tells of each unit, once: its working copy is updated. On every rank in the order of units.
   using Updated = std::function<void(Unit&)>;
@@ -83,7 +86,7 @@ class OptimizerPlacement {
 
  private:
   Event read_;
-  std::vector<Work> followers_;
+  std::vector<Work> preceding_, followers_;
   StateSums* sums_ = nullptr;
 };
 

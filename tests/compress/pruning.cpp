@@ -13,6 +13,7 @@
 #include "runtime/base/random.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/nn/unit.h"
+#include "runtime/optim/optimizer.h"
 #include "tests/support/ranks.h"
 
 namespace tranche::compress {
@@ -39,31 +40,48 @@ float tied(std::size_t i) {
 // No two magnitudes are equal; as fixtures/torch_pruning.py has them.
 float distinct(std::size_t i) { return static_cast<float>(i * 7919 % 10007 + 1) / 8192 * (i % 2 == 0 ? 1.0f : -1.0f); }
 
-// What is pruned of the flat layout, as the ranks together see it.
-Floats pruned_by(std::size_t ranks, const PruningConfig& config, std::size_t updates, Value value = tied) {
-  Floats flags(Model::size), masters(Model::size);
-  std::mutex mutex;
-  testing::on_ranks(ranks, [&](Communicator& world) {
-    CpuDevice device;
-    Model model;
-    const std::size_t share = (Model::size + ranks * 1024 - 1) / (ranks * 1024) * 1024;
-    const Tensor working = Tensor::zeros(device, "slice", Category::parameters, {1, share}, DType::float32);
+// A rank's part of the model.
+struct Slice {
+  CpuDevice device;
+  Model model;
+  std::size_t first;
+  Tensor working;
+  std::vector<Owned> owned;
+  Value value;
+
+  Slice(const Communicator& world, Value values) : value(values) {
+    const std::size_t ranks = world.size(), share = (Model::size + ranks * 1024 - 1) / (ranks * 1024) * 1024;
+    working = Tensor::zeros(device, "slice", Category::parameters, {1, share}, DType::float32);
+    first = world.rank() * share;
     std::size_t offset = 0;
     for (Parameter* each : {&model.first, &model.bias, &model.second}) {
       each->offset = offset;
       offset += each->shape.size();
     }
-    const std::size_t first = world.rank() * share;
-    const std::vector<Owned> owned{{.unit = &model.unit, .first = first, .size = share, .working = working}};
+    owned = {{.unit = &model.unit, .first = first, .size = share, .working = working}};
+  }
+  // After a placement has given them others.
+  void fill() const {
+    for (std::size_t i = 0; i < working.size(); ++i) working.span<float>()[i] = value(first + i);
+  }
+};
+
+// What is pruned of the flat layout, as the ranks together see it.
+Floats pruned_by(std::size_t ranks, const PruningConfig& config, std::size_t updates, Value value = tied) {
+  Floats flags(Model::size), masters(Model::size);
+  std::mutex mutex;
+  testing::on_ranks(ranks, [&](Communicator& world) {
+    const Slice slice{world, value};
+    const std::size_t first = slice.first;
     ResidentPlacement placement{{}};
-    placement.adopt(owned, 1);
-    for (std::size_t i = 0; i < share; ++i) working.span<float>()[i] = value(first + i);
-    Pruning pruning{config, placement, owned, world};
+    placement.adopt(slice.owned, 1);
+    slice.fill();
+    Pruning pruning{config, placement, slice.owned, world, constant(1)};
     for (std::size_t update = 1; update <= updates; ++update) pruning.after_update(update);
     const std::lock_guard lock{mutex};
-    for (std::size_t i = 0; i < share && first + i < Model::size; ++i) {
+    for (std::size_t i = 0; i < slice.working.size() && first + i < Model::size; ++i) {
       flags[first + i] = placement.borrow(1, 0).span<float>()[i];
-      masters[first + i] = working.span<float>()[i];
+      masters[first + i] = slice.working.span<float>()[i];
     }
   });
   for (std::size_t i = 0; i < Model::size; ++i) EXPECT_EQ(masters[i], flags[i] != 0 ? 0 : value(i)) << i;
@@ -140,6 +158,88 @@ TEST(Pruning, MasksGrowInsideTheNextOnes) {
     last = gone;
   }
   EXPECT_EQ(last, std::llrint(0.9 * 5000));
+}
+
+// Sanh et al. 2020: scores are summed from weights and gradients as each update finds them, and the lowest go.
+TEST(Movement, ScoresFollowUpdatesAndTheLowestGoOnAnyNumberOfRanks) {
+  PruningConfig config = config_of(PruningConfig::Scope::global, 0.4);
+  config.method = PruningConfig::Method::topk;
+  config.offset = 3;
+  config.by_modules[0].l1 = 0.01;
+  config.by_modules[0].l2 = 0.02;
+  const auto gradient = [](std::size_t i, std::size_t update) {
+    return static_cast<float>((i * 31 + update * 17) % 101) / 64 - 0.75f;
+  };
+  const Schedule schedule = [](std::uint64_t updates) {
+    return Rates{.rate = 0.125 / static_cast<double>(updates + 1)};
+  };
+
+  Floats weights(Model::size), scores(Model::size);
+  for (std::size_t i = 0; i < Model::size; ++i) weights[i] = distinct(i);
+  for (std::size_t update = 0; update < 3; ++update)
+    for (std::size_t i = 0; i < Model::size; ++i) {
+      const auto rate = static_cast<float>(schedule(update).rate);
+      const float w = weights[i], g = gradient(i, update), sign = w > 0 ? 1.0f : -1.0f;
+      if (Model::is_weight(i)) scores[i] -= rate * w * g;
+      weights[i] -= rate * (Model::is_weight(i) ? g + (0.01f * sign + 0.02f * w) : g);
+    }
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < Model::size; ++i)
+    if (Model::is_weight(i)) order.push_back(i);
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return scores[i]; });
+  for (std::size_t k = 0; k < 3000; ++k) weights[order[k]] = 0;
+
+  for (const std::size_t ranks : {1u, 3u})
+    testing::on_ranks(ranks, [&](Communicator& world) {
+      Slice slice{world, distinct};
+      ResidentPlacement placement{{}};
+      placement.adopt(slice.owned, 1);
+      slice.fill();
+      const std::unique_ptr<Optimizer> optimizer = make_sgd({}, placement);
+      Pruning pruning{config, placement, slice.owned, world, schedule};
+      for (std::size_t update = 0; update < 3; ++update) {
+        pruning.begin_step(update);
+        const Tensor gradients =
+            Tensor::zeros(slice.device, "gradients", Category::gradients, slice.working.shape(), DType::float32);
+        for (std::size_t i = 0; i < gradients.size(); ++i)
+          gradients.span<float>()[i] = slice.first + i < Model::size ? gradient(slice.first + i, update) : 0;
+        optimizer->update({gradients}, schedule(update), update);
+        EXPECT_EQ(pruning.after_update(update + 1), update == 2);
+      }
+      const Tensor found = placement.borrow(2, 0);
+      for (std::size_t i = 0; i < slice.working.size() && slice.first + i < Model::size; ++i) {
+        ASSERT_EQ(found.span<float>()[i], scores[slice.first + i]) << slice.first + i;
+        ASSERT_EQ(slice.working.span<float>()[i], weights[slice.first + i]) << slice.first + i;
+      }
+    });
+}
+
+// Renda et al. 2020, algorithm 2: k = 10, T = 100, three rounds.
+TEST(Rewinding, ScheduleAndCountOfUpdatesGoBackAtTheEndOfEachRound) {
+  PruningConfig config = config_of(PruningConfig::Scope::layer, 0.125);
+  config.offset = 100;
+  config.rewinding = {.rounds = 3, .what = Rewinding::What::weights, .to = 10};
+  struct At {
+    std::uint64_t updates, scheduled, counted;
+    double gone;
+  };
+  for (const At& at : {At{0, 0, 0, 0},
+                       {99, 99, 99, 0},
+                       {100, 10, 0, 0.5},
+                       {189, 99, 89, 0.5},
+                       {190, 10, 0, 0.75},
+                       {279, 99, 89, 0.75},
+                       {280, 10, 0, 0.875},
+                       {369, 99, 89, 0.875},
+                       {500, 230, 220, 0.875}}) {
+    EXPECT_EQ(config.scheduled_after(at.updates), at.scheduled) << at.updates;
+    EXPECT_EQ(config.counted_after(at.updates), at.counted) << at.updates;
+    EXPECT_NEAR(config.sparsity(0.125, config.progress_after(at.updates)), at.gone, 1e-12) << at.updates;
+  }
+  EXPECT_EQ(config.settled_after(), 279u);  // so that a plan sees the last one
+  config.rewinding.what = Rewinding::What::learning_rate;
+  EXPECT_EQ(config.scheduled_after(190), 10u);
+  EXPECT_EQ(config.counted_after(190), 190u);  // moments go on
 }
 
 // Zhu and Gupta 2017, equation 1.

@@ -164,7 +164,13 @@ TEST_F(Compression, PruningThatCannotBeIsRefused) {
   EXPECT_THAT(refusal(R"(, "schedule_offset": 9, "schedule_offset_end": 8)", half),
               HasSubstr("before \"schedule_offset\""));
   EXPECT_THAT(refusal(R"(, "schedule_offset_stride": 0)", half), HasSubstr("of at least 1"));
-  EXPECT_THAT(refusal(R"(, "method": "topk")", half), HasSubstr(R"("l1" or "l2")"));
+  EXPECT_THAT(refusal(R"(, "method": "snip_momentum")", half), HasSubstr(R"("l1" or "l2" or "topk")"));
+  for (const char* penalty : {R"(, "l1_penalty": -1)", R"(, "l2_penalty": -0.1)"})
+    EXPECT_THAT(refusal("", half + penalty), HasSubstr("of at least 0"));
+  const std::string rewinding = R"(, "schedule_offset": 9, "rewinding": {"rounds": 3, "to": )";
+  EXPECT_THAT(refusal(rewinding + "9}", half), HasSubstr("after which the first round ends"));
+  EXPECT_THAT(refusal(rewinding + R"(2}, "schedule_offset_end": 12)", half), HasSubstr("says when weights go"));
+  EXPECT_THAT(refusal(rewinding + R"(2}, "method": "topk")", half), HasSubstr("prunes by magnitude"));
   for (const char* pattern :
        {"4x1", "4:4", "0:4", "2:3", "2:128", "2:4 ", "-2:4", ":4", "2:", "99999999999999999999:4"})
     EXPECT_THAT(refusal(str(R"(, "block_pattern": ")", pattern, "\""), ""), HasSubstr("such as \"2:4\"")) << pattern;
@@ -184,6 +190,9 @@ TEST_F(Compression, PruningThatCannotBeIsRefused) {
   };
   EXPECT_THAT(refusal("", half, quantized + "asymmetric" + with_bits("8")), HasSubstr("need not contain 0"));
   EXPECT_THAT(refusal("", half, quantized + "symmetric" + with_bits("1")), HasSubstr("need not contain 0"));
+  EXPECT_THAT(refusal(rewinding + "2}", half,
+                      quantized + R"(symmetric", "learned_step_sizes": true, "rounding": "nearest)" + with_bits("4")),
+              HasSubstr("rewind the learning rate alone"));
   EXPECT_THAT(refusal("", half, quantized + "symmetric" + with_bits("2")), HasSubstr("a step is"));
 }
 

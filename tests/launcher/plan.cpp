@@ -182,10 +182,12 @@ INSTANTIATE_TEST_SUITE_P(Pruned, PlanOfAJob,
                          ::testing::Values(Case{gpt2, bfloat16, 2, 3, false, pruned("scope=global")},
                                            Case{llama, float32, 4, 1, false, pruned("scope=layer"), Tier::disk},
                                            Case{gpt2, bfloat16, 2, 2, false, pruned("block_pattern=2:4"), Tier::host},
+                                           Case{gpt2, float32, 2, 1, false, pruned("method=topk")},
+                                           Case{llama, bfloat16, 4, 3, true, pruned("rewinding.rounds=2"), Tier::disk},
                                            Case{gpt2, float32, 1, 0, false, pruned("scope=layer")}),
                          [](const auto& param) { return name_of(param.param); });
 
-// The mask is one moment of each owned element.
+// The mask is one moment of each owned element; so are scores, and weights to rewind to.
 TEST(PlanOfPruning, CountsTheMask) {
   SmallRun run;
   const std::filesystem::path file = run.write_job({.micro_batches = 8}, "planned");
@@ -195,8 +197,11 @@ TEST(PlanOfPruning, CountsTheMask) {
     job.settle(ranks);
     return make_plan(job, one_host).device().peaks[static_cast<std::size_t>(Category::optimizer)];
   };
-  for (const std::size_t ranks : {1u, 4u})
+  for (const std::size_t ranks : {1u, 4u}) {
     EXPECT_EQ(2 * optimizer_bytes(ranks, pruned("scope=layer")), 3 * optimizer_bytes(ranks, {})) << ranks;
+    for (const char* how : {"method=topk", "rewinding.rounds=2"})
+      EXPECT_EQ(2 * optimizer_bytes(ranks, pruned(how)), 4 * optimizer_bytes(ranks, {})) << ranks << " " << how;
+  }
 }
 
 // Another run's checkpoint teaches; it is loaded before the first step, on both sides of the comparison alike.

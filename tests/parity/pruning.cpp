@@ -62,6 +62,47 @@ TEST(PruningParity, DigestsAreEqualWithMomentumOfSgdAndQuantizedWeights) {
                       quantization + R"(different_groups={"all": {"params": {"start_bits": 4, "target_bits": 4}}})"});
   expect_equal_everywhere(job, 10);
 }
+// By scores that follow the updates, with penalties beside them.
+SmallJob by_movement(Numbers numbers) {
+  SmallJob job{
+      .numbers = numbers,
+      .changes = gradually(R"({"mlp": {"params": {"dense_ratio": 0.3, "l1_penalty": 0.001}, "modules": ["mlp"]},
+                                        "rest": {"params": {"dense_ratio": 0.5, "l2_penalty": 0.01}}})")};
+  job.changes.push_back(shared + "method=topk");
+  return job;
+}
+TEST(PruningParity, DigestsAreEqualByMovement) { expect_equal_everywhere(by_movement(Numbers::float32), 12); }
+TEST(PruningParity, DigestsAreEqualByMovementInBfloat16WithAGlobalThreshold) {
+  SmallJob job = by_movement(Numbers::bfloat16);
+  job.changes.push_back(shared + "scope=global");
+  expect_equal_everywhere(job, 10);
+}
+TEST(PruningParity, DigestsAreEqualByMovementAfterAResume) {
+  expect_equal_after_resumes(by_movement(Numbers::float32), {1, 5, 9});
+}
+
+// Three rounds, after four updates and three more each, back to what one update gave.
+SmallJob rewinding(Numbers numbers, const char* what, const char* to = "1") {
+  return {.numbers = numbers,
+          .changes = {shared + "enabled=true", shared + "schedule_offset=4", shared + "rewinding.rounds=3",
+                      shared + "rewinding.to=" + to, shared + "rewinding.what=" + what, groups(two_groups)}};
+}
+TEST(RewindingParity, DigestsAreEqualOverArrangements) {
+  expect_equal_everywhere(rewinding(Numbers::float32, "weights"), 14);
+  expect_equal_everywhere(rewinding(Numbers::bfloat16, "weights", "0"), 10);
+  expect_equal_everywhere(rewinding(Numbers::float32, "learning_rate"), 9);
+}
+TEST(RewindingParity, DigestsAreEqualAfterAResumeInAnyRound) {
+  expect_equal_after_resumes(rewinding(Numbers::float32, "weights"), {1, 4, 6, 10});
+  expect_equal_after_resumes(rewinding(Numbers::float32, "weights", "0"), {3, 5});
+}
+TEST(RewindingParity, IsSeenByTheDigest) {
+  SmallRun run;
+  const std::string weights = run.digest_after(6, rewinding(Numbers::float32, "weights"), {});
+  EXPECT_NE(run.digest_after(6, rewinding(Numbers::float32, "weights", "0"), {}), weights);
+  EXPECT_NE(run.digest_after(6, rewinding(Numbers::float32, "learning_rate"), {}), weights);
+}
+
 TEST(PruningParity, DigestsAreEqualWhereStepsAreSkipped) { expect_equal_everywhere(layerwise(Numbers::float16), 14); }
 
 TEST(PruningParity, DigestsAreEqualAfterAResumeInTheMiddleOfTheSchedule) {
@@ -72,8 +113,8 @@ TEST(PruningParity, DigestsAreEqualAfterAResumeInTheMiddleOfTheSchedule) {
 TEST(PruningParity, IsSeenByTheDigest) {
   SmallRun run;
   const std::string expected = run.digest_after(4, layerwise(Numbers::float32), {});
-  for (const char* change :
-       {"scope=global", "schedule_offset_end=9", "schedule_offset_stride=1", R"(excluded_modules=["mlp.up"])"}) {
+  for (const char* change : {"scope=global", "method=topk", "schedule_offset_end=9", "schedule_offset_stride=1",
+                             R"(excluded_modules=["mlp.up"])"}) {
     SmallJob job = layerwise(Numbers::float32);
     job.changes.push_back(shared + change);
     EXPECT_NE(run.digest_after(4, job, {}), expected) << change;
@@ -181,6 +222,39 @@ TEST_F(Masks, LeaveTwoOfEachFour) {
       before += std::fabs(values[j]) < std::fabs(values[i]) || (std::fabs(values[j]) == std::fabs(values[i]) && j < i);
     return before < 2;
   });
+}
+
+// Rounds end after five and seven updates: what is left is what it was after three, with fresh moments.
+TEST_F(Masks, LeaveWeightsAsTheyWereWhereTheyAreRewound) {
+  const SmallJob job{.changes = {shared + "enabled=true", shared + "schedule_offset=5", shared + "rewinding.rounds=2",
+                                 shared + "rewinding.to=3", groups(R"({"all": {"params": {"dense_ratio": 0.25}}})")}};
+  const auto after = [&](std::size_t steps, const SmallJob& each, const char* directory) {
+    run.digest_after(steps, each, {.ranks = 2, .stage = 2}, directory);
+    order_.clear();
+    return read(directory, "parameters");
+  };
+  const Arrays first = after(1, {}, "dense"), early = after(3, {}, "dense");
+  dense = after(5, {}, "dense");
+  EXPECT_TRUE(early != first && early != dense);
+  for (const std::size_t round : {1u, 2u}) {
+    const Arrays left = after(3 + 2 * round, job, "sparse"), gone = read("sparse", "pruned");
+    for (const auto& [name, values] : left) {
+      if (round == 1 && is_weight(name)) {
+        const std::vector<bool> expected = smallest({name}, 0.5)[name];
+        for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(gone.at(name)[i] != 0, expected[i]) << name << i;
+      }
+      std::size_t count = 0;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        count += gone.at(name)[i] != 0 ? 1 : 0;
+        ASSERT_EQ(values[i], gone.at(name)[i] != 0 ? 0.0f : early.at(name)[i]) << name << "[" << i << "]";
+      }
+      const double sparsity = is_weight(name) ? 1 - std::pow(0.25, 0.5 * static_cast<double>(round)) : 0;
+      EXPECT_EQ(count, static_cast<std::size_t>(std::llrint(sparsity * static_cast<double>(values.size())))) << name;
+    }
+    for (const auto& [name, values] : read("sparse", "exp_avg_sq"))
+      for (const float each : values) ASSERT_EQ(each, 0) << name;
+    EXPECT_TRUE(after(4 + 2 * round, job, "sparse") != left) << "it trains on";
+  }
 }
 
 TEST_F(Masks, GrowByTheCubicScheduleAndNeverGiveBack) {

@@ -25,7 +25,7 @@ void count_keys(Device& device, const CountKeys& a) {
   over_elements(device, a.size, [&](std::size_t first, std::size_t count) {
     std::uint64_t counts[key_digits] = {};
     for (std::size_t i = first; i < first + count; ++i) {
-      const std::uint64_t key = key_of(a.values[i], a.pruned[i]);
+      const std::uint64_t key = key_of(a.order, a.values[i], a.pruned[i]);
       if (key >> (a.shift + key_digit_bits) == a.prefix) ++counts[key >> a.shift & (key_digits - 1)];
     }
     for (std::size_t digit = 0; digit < key_digits; ++digit)
@@ -36,7 +36,7 @@ void count_keys(Device& device, const CountKeys& a) {
 void below(Device&, const PruneBelow& a) {
   std::uint64_t ties = a.ties;
   for (std::size_t i = 0; i < a.size; ++i) {
-    const std::uint32_t key = key_of(a.values[i], a.pruned[i]);
+    const std::uint32_t key = key_of(a.order, a.values[i], a.pruned[i]);
     const bool tie = key == a.threshold && ties > 0;
     if (tie) --ties;
     if (key < a.threshold || tie) a.pruned[i] = 1;
@@ -48,7 +48,7 @@ void smallest(Device& device, const PruneSmallest& a) {
     const float* values = a.values + group * a.of;
     float* pruned = a.pruned + group * a.of;
     std::uint32_t keys[64];
-    for (std::size_t i = 0; i < a.of; ++i) keys[i] = key_of(values[i], pruned[i]);
+    for (std::size_t i = 0; i < a.of; ++i) keys[i] = key_of(a.order, values[i], pruned[i]);
     for (std::size_t i = 0; i < a.of; ++i) {
       std::size_t before = 0;  // elements that are to be pruned before this one
       for (std::size_t j = 0; j < a.of; ++j) before += keys[j] < keys[i] || (keys[j] == keys[i] && j < i) ? 1 : 0;
@@ -57,11 +57,36 @@ void smallest(Device& device, const PruneSmallest& a) {
   });
 }
 
+void movement(Device& device, const AddMovement& a) {
+  over_elements(device, a.size, [&](std::size_t first, std::size_t count) {
+    const float *weights = a.weights + first, *gradient = a.gradient + first;
+    float* scores = a.scores + first;
+    Block{}.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+      scores[i] = functors::moved(scores[i], a.rate, weights[i], gradient[i]);
+    });
+  });
+}
+
+void penalty(Device& device, const AddPenalty& a) {
+  over_elements(device, a.size, [&](std::size_t first, std::size_t count) {
+    const float* weights = a.weights + first;
+    float* gradient = a.gradient + first;
+    Block{}.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+      gradient[i] = functors::penalised(gradient[i], a.l1, a.l2, weights[i]);
+    });
+  });
+}
+
 }  // namespace
 
 PruningKernels pruning_kernels();
 PruningKernels pruning_kernels() {
-  return {.zero_where = zero_where, .count_keys = count_keys, .below = below, .smallest = smallest};
+  return {.zero_where = zero_where,
+          .count_keys = count_keys,
+          .below = below,
+          .smallest = smallest,
+          .movement = movement,
+          .penalty = penalty};
 }
 
 }  // namespace tranche::ops::TRANCHE_PATH

@@ -1,4 +1,5 @@
-// Pruning is integers alone, so that it gives the CPU's bits, and no counter is shared by two threads.
+// Masks are integers alone, and what is float is one element's own, so that both give the CPU's bits; no counter is
+// shared by two threads.
 #include "runtime/ops/pruning.h"
 
 #include <array>
@@ -38,7 +39,7 @@ __global__ void count_keys_kernel(CountKeys a, std::uint32_t* counts) {  // coun
   const std::size_t begin = blockIdx.x * counted_by_block, left = a.size - begin;
   const std::size_t end = begin + (left < counted_by_block ? left : counted_by_block);
   for (std::size_t i = begin + threadIdx.x; i < end; i += counting_threads) {
-    const std::uint64_t key = key_of(a.values[i], a.pruned[i]);
+    const std::uint64_t key = key_of(a.order, a.values[i], a.pruned[i]);
     if (key >> (a.shift + key_digit_bits) == a.prefix)
       ++mine[(key >> a.shift & (key_digits - 1)) * counting_threads + threadIdx.x];
   }
@@ -90,7 +91,7 @@ struct CountTies {
   __device__ void operator()(const Block& block, std::size_t nth) const {
     const std::size_t first = nth * piece;
     const auto is_tie = [&](std::size_t i) {
-      return key_of(a.values[first + i], a.pruned[first + i]) == a.threshold ? 1u : 0u;
+      return key_of(a.order, a.values[first + i], a.pruned[first + i]) == a.threshold ? 1u : 0u;
     };
     const std::uint32_t count = block.sum(size_of_piece(a.size, nth), is_tie);
     block.single([&] { ties[nth] = count; });
@@ -122,7 +123,7 @@ struct PrunePiece {
     for (std::size_t from = 0; from < count; from += blockDim.x) {
       const std::size_t i = first + from + threadIdx.x;
       const bool inside = from + threadIdx.x < count;
-      const std::uint32_t key = inside ? key_of(a.values[i], a.pruned[i]) : 0u;
+      const std::uint32_t key = inside ? key_of(a.order, a.values[i], a.pruned[i]) : 0u;
       const bool tie = inside && key == a.threshold;
       const unsigned vote = __ballot_sync(all_lanes, tie);
       __syncthreads();  // after the round before
@@ -162,7 +163,7 @@ struct PruneGroups {
     TRANCHE_SHARED(std::uint32_t, keys, keys_together);
     const std::size_t first = nth * together * a.of, left = a.groups * a.of - first;
     const std::size_t count = left < together * a.of ? left : together * a.of;
-    block.each(count, [&](std::size_t i) { keys[i] = key_of(a.values[first + i], a.pruned[first + i]); });
+    block.each(count, [&](std::size_t i) { keys[i] = key_of(a.order, a.values[first + i], a.pruned[first + i]); });
     block.each(count, [&](std::size_t i) {
       const std::size_t group = i / a.of * a.of;
       std::size_t before = 0;  // elements that are to be pruned before this one
@@ -177,8 +178,29 @@ void smallest(Device& device, const PruneSmallest& a) {
   over_rows(device, pieces_of(a.groups, together), 4 * keys_together, PruneGroups{a, together});
 }
 
+struct MoveScore {
+  AddMovement a;
+  __device__ void operator()(std::size_t i) const {
+    a.scores[i] = functors::moved(a.scores[i], a.rate, a.weights[i], a.gradient[i]);
+  }
+};
+void movement(Device& device, const AddMovement& a) { over_elements(device, a.size, MoveScore{a}); }
+
+struct PenaliseGradient {
+  AddPenalty a;
+  __device__ void operator()(std::size_t i) const {
+    a.gradient[i] = functors::penalised(a.gradient[i], a.l1, a.l2, a.weights[i]);
+  }
+};
+void penalty(Device& device, const AddPenalty& a) { over_elements(device, a.size, PenaliseGradient{a}); }
+
 PruningKernels pruning_kernels() {
-  return {.zero_where = zero_where, .count_keys = count_keys, .below = below, .smallest = smallest};
+  return {.zero_where = zero_where,
+          .count_keys = count_keys,
+          .below = below,
+          .smallest = smallest,
+          .movement = movement,
+          .penalty = penalty};
 }
 
 }  // namespace tranche::ops::cuda

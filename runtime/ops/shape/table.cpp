@@ -52,7 +52,12 @@ const Kernels& shape_kernels() {
                .rms_norm_parameter_gradient = take_row_sums},
       .optimizer = {.adam = nothing, .sgd = nothing},
       .packed = {.pack = nothing, .split_rows = nothing, .product = nothing, .rows = nothing},
-      .pruning = {.zero_where = nothing, .count_keys = nothing, .below = nothing, .smallest = nothing},
+      .pruning = {.zero_where = nothing,
+                  .count_keys = nothing,
+                  .below = nothing,
+                  .smallest = nothing,
+                  .movement = nothing,
+                  .penalty = nothing},
       .quantize = {.quantize = nothing, .dequantize = nothing, .quantize_rows = nothing, .quantize_rows_with = nothing},
       .reduce = {.scale_and_sum_squares = nothing, .add_in_order = keep_sum, .first_non_finite = none_non_finite},
   };
