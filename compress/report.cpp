@@ -125,6 +125,25 @@ std::uint64_t zeros_of(const PackedTensor& tensor) {
   return zero_numbers(std::as_bytes(std::span{elements}), sign);
 }
 
+std::vector<std::string> report_columns() {
+  return {"model", "form", "parameters", "bytes", "share", "bits", "zeros", "loss", "change", "perplexity", "tokens/s"};
+}
+
+std::vector<std::string> report_cells(const ReportRow& row, const ReportRow& first) {
+  const auto percent = [](double part, int digits) { return fixed(100 * part, digits) + " %"; };
+  return {row.model,
+          row.form,
+          str(row.parameters),
+          str(row.bytes),
+          percent(static_cast<double>(row.bytes) / static_cast<double>(first.bytes), 1),
+          fixed(row.bits(), 2),
+          percent(row.zeros, 1),
+          fixed(row.loss, 4),
+          percent(row.loss / first.loss - 1, 2),
+          fixed(row.perplexity(), 3),
+          fixed(row.tokens_a_second, 0)};
+}
+
 std::string report_page(const std::string& data, const std::string& per, const std::vector<ReportRow>& rows) {
   check(!rows.empty(), "a report of no model");
   std::ostringstream page;
@@ -134,16 +153,17 @@ std::string report_page(const std::string& data, const std::string& per, const s
           "td:nth-child(2), th:nth-child(2), td:nth-child(3), th:nth-child(3) { text-align: left; }\n"
           "tr { border-bottom: 1px solid #ddd; }\nsvg { width: 100%; }\nsvg text { font-size: 12px; }\n"
           ".grid { stroke: #ddd; }\ncircle { fill: #1f6feb; }\n</style>\n</head>\n<body>\n<h1>Compressed models</h1>\n"
-       << "<p>Loss on " << escaped(data) << ", in nats per " << per << "; shares and changes are of the first.</p>\n"
+       << "<p>Loss on " << escaped(data) << ", in nats per " << per
+       << "; shares and changes are of the first. Bits are those of the file "
+          "for each parameter, tokens/s those of one text that is generated.</p>\n"
        << "<table>\n";
-  cells(page, "th", {"", "model", "form", "parameters", "bytes", "share", "zeros", "loss", "change"});
-  const ReportRow& first = rows.front();
+  std::vector<std::string> titles = report_columns();
+  titles.insert(titles.begin(), "");
+  cells(page, "th", titles);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const ReportRow& row = rows[i];
-    const double share = static_cast<double>(row.bytes) / static_cast<double>(first.bytes);
-    cells(page, "td",
-          {str(i + 1), row.model, row.form, str(row.parameters), str(row.bytes), fixed(100 * share, 1) + " %",
-           fixed(100 * row.zeros, 1) + " %", fixed(row.loss, 4), fixed(100 * (row.loss / first.loss - 1), 2) + " %"});
+    std::vector<std::string> row = report_cells(rows[i], rows.front());
+    row.insert(row.begin(), str(i + 1));
+    cells(page, "td", row);
   }
   page << "</table>\n" << plot(per, rows) << "</body>\n</html>\n";
   return page.str();

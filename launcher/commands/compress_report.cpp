@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <iomanip>
 #include <memory>
 
 #include "compress/report.h"
@@ -12,6 +11,7 @@
 #include "launcher/ranks.h"
 #include "launcher/table.h"
 #include "runtime/base/file.h"
+#include "runtime/models/generate.h"
 #include "runtime/train/evaluate.h"
 
 namespace tranche {
@@ -27,16 +27,33 @@ struct Options {
 };
 
 // What all of them are evaluated on.
-struct Validation {
-  const TokenFile& file;
-  std::size_t micro_batch_size, sequence_length;
-  std::uint64_t samples;
+class Validation {
+ public:
+  Validation(const TokenFile& file, const Job& job, std::uint64_t samples)
+      : file_(file),
+        micro_batch_size_(job.batch.micro_batch_size),
+        sequence_length_(job.data.sequence_length),
+        samples_(samples) {}
 
+  // Of the model that computes it.
+  ReportRow row(ReportRow of, Model& model, Communicator& world, Device& device) const {
+    of.parameters = model.parameters();
+    of.loss = loss_of(model, of.model, world, device);
+    const std::size_t tokens = std::min<std::size_t>(64, model.config().positions - 1);
+    if (tokens > 0) of.tokens_a_second = generation_rate(model, device, tokens);
+    return of;
+  }
+
+ private:
   double loss_of(Model& model, const std::string& name, Communicator& world, Device& device) const {
     const Doing frame{[&] { return "evaluating " + name; }};
-    check_vocabulary(file, model.config());
-    return evaluate(model, Objective{}, file, micro_batch_size, sequence_length, samples, world, device).loss;
+    check_vocabulary(file_, model.config());
+    return evaluate(model, Objective{}, file_, micro_batch_size_, sequence_length_, samples_, world, device).loss;
   }
+
+  const TokenFile& file_;
+  std::size_t micro_batch_size_, sequence_length_;
+  std::uint64_t samples_;
 };
 
 double part(std::uint64_t zeros, std::uint64_t weights) {
@@ -56,12 +73,9 @@ ReportRow row_of_checkpoint(const std::string& name, const Validation& validatio
       weights += values.size();
     }
   }
-  return {name,
-          "float32",
-          model.parameters(),
-          model.parameters() * sizeof(float),
-          part(zeros, weights),
-          validation.loss_of(model, name, *opened.world, *opened.device)};
+  return validation.row(
+      {.model = name, .form = "float32", .bytes = model.parameters() * sizeof(float), .zeros = part(zeros, weights)},
+      model, *opened.world, *opened.device);
 }
 
 ReportRow row_of_packed(const std::string& name, const Validation& validation, Session& session) {
@@ -75,23 +89,16 @@ ReportRow row_of_packed(const std::string& name, const Validation& validation, S
     zeros += compress::zeros_of(opened.file->read(i));
     weights += opened.file->entry(i).shape.size();
   }
-  return {name,
-          std::string{name_of(opened.file->description().scheme)},
-          replica.model().parameters(),
-          opened.file->bytes(),
-          part(zeros, weights),
-          validation.loss_of(replica.model(), name, *world, *device)};
+  return validation.row({.model = name,
+                         .form = std::string{name_of(opened.file->description().scheme)},
+                         .bytes = opened.file->bytes(),
+                         .zeros = part(zeros, weights)},
+                        replica.model(), *world, *device);
 }
 
 std::string table_of(const std::vector<ReportRow>& rows) {
-  const auto fixed = [](double value, int digits) { return str(std::fixed, std::setprecision(digits), value); };
-  std::vector<Row> lines{{"model", "form", "parameters", "bytes", "share", "zeros", "loss", "change"}};
-  const ReportRow& first = rows.front();
-  for (const ReportRow& row : rows)
-    lines.push_back({row.model, row.form, str(row.parameters), str(row.bytes),
-                     fixed(100 * static_cast<double>(row.bytes) / static_cast<double>(first.bytes), 1) + " %",
-                     fixed(100 * row.zeros, 1) + " %", fixed(row.loss, 4),
-                     fixed(100 * (row.loss / first.loss - 1), 2) + " %"});
+  std::vector<Row> lines{compress::report_columns()};
+  for (const ReportRow& row : rows) lines.push_back(compress::report_cells(row, rows.front()));
   return aligned(lines, 2);
 }
 
@@ -102,7 +109,7 @@ Exit report(const Options& options, Session& session) {
   ensure(Exit::job_file, job.data.validation.has_value(), options.job.file,
          " names no data.validation: add it, or give a token file with --set data.validation=FILE");
   const TokenFile file{*job.data.validation};
-  const Validation validation{file, job.batch.micro_batch_size, job.data.sequence_length, options.samples};
+  const Validation validation{file, job, options.samples};
   std::vector<ReportRow> rows;
   for (const std::string& name : options.models)
     rows.push_back(is_packed(name) ? row_of_packed(name, validation, session)

@@ -81,6 +81,7 @@ class Teller {
         step_(first) {}
 
   void tell(const StepReport& report, double seconds) {
+    const trace::Span span{trace::Kind::disk, "write the metrics"};
     const double tokens = static_cast<double>(job_.batch.samples() * job_.data.sequence_length);
     StepMetrics metrics{.step = ++step_,
                         .loss = report.loss,

@@ -1,6 +1,7 @@
 #include "launcher/control/reporter.h"
 
 #include <netdb.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -121,6 +122,7 @@ void Reporter::spent(std::map<std::string, double> seconds,
 }
 
 void Reporter::report() {
+  ::pthread_setname_np(::pthread_self(), reporter_thread);
   for (bool last = false; !last;) {
     std::unique_lock lock{mutex_};
     ended_.wait_for(lock, beat, [&] { return ending_; });

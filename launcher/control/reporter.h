@@ -18,6 +18,9 @@ namespace tranche {
 
 struct CollectiveRecord;
 
+// What the thread that reports is called, in /proc, gdb and top.
+inline constexpr const char* reporter_thread = "reporter";
+
 // Made by the rank's training thread, whose stack it sends when it is asked to. Connects to the address in the
 // environment (messages.h) and reports from a thread of its own, every `beat`. Where
 // there is no supervisor, or it goes away, or cannot be reached, the rank works on; the latter two are logged once. No

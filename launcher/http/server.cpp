@@ -13,6 +13,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <list>
 
 #include "launcher/control/machine.h"
 #include "launcher/http/access.h"
@@ -95,12 +96,23 @@ struct HttpServer::State {
   PageAccess access;
   Refusals refusals;
   std::size_t clients = 0;
+  std::list<beast::tcp_stream*> strangers;  // of whom no request was let in yet, who came first in front
 
   std::uint16_t port() const { return acceptor.local_endpoint().port(); }
   RunStatus status() const {
     RunStatus now = source.status();
     now.refused = refusals.all();
     return now;
+  }
+
+  // Where all places are taken, the stranger who has been silent for longest makes room: those without a token keep
+  // nobody out.
+  bool has_room() {
+    if (clients < most_clients) return true;
+    if (strangers.empty()) return false;
+    strangers.front()->close();
+    strangers.pop_front();
+    return true;
   }
 
   static asio::awaitable<void> accept(std::shared_ptr<State> self) {
@@ -110,7 +122,7 @@ struct HttpServer::State {
       if (error && self->acceptor.is_open()) {  // too many open files, for one
         asio::steady_timer pause{self->io, std::chrono::milliseconds{200}};
         co_await pause.async_wait(asio::use_awaitable);
-      } else if (!error && self->clients < most_clients) {
+      } else if (!error && self->has_room()) {
         asio::co_spawn(self->io, serve(self, std::move(socket)), asio::detached);
       }
     }
@@ -122,6 +134,8 @@ struct HttpServer::State {
     boost::system::error_code gone;
     const asio::ip::address peer = socket.remote_endpoint(gone).address();
     beast::tcp_stream stream{std::move(socket)};
+    self->strangers.push_back(&stream);
+    const std::shared_ptr<void> known{nullptr, [self, &stream](void*) { self->strangers.remove(&stream); }};
     beast::flat_buffer buffer{longest_request};
     try {
       for (bool more = true; more;) {
@@ -131,6 +145,8 @@ struct HttpServer::State {
         co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
         const Request& request = parser.get();
         Response response = self->answer(request, peer);
+        if (response.result() != http::status::unauthorized && response.result() != http::status::forbidden)
+          self->strangers.remove(&stream);
         if (response.result() == http::status::ok && path_of(request) == "/events" &&
             request.method() == http::verb::get) {
           co_await send_events(self, stream);

@@ -1,6 +1,7 @@
 #include "runtime/models/generate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -84,6 +85,18 @@ NextLogits next_logits(Model& model, Device& device) {
     const std::span<const float> values = last.span<float>();
     return std::vector<float>(values.begin(), values.end());
   };
+}
+
+double generation_rate(Model& model, Device& device, std::size_t tokens) {
+  const NextLogits next = next_logits(model, device);
+  std::vector<std::int32_t> text{0};
+  next(text);
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < tokens; ++i) {
+    text.push_back(static_cast<std::int32_t>(i % model.config().vocabulary));
+    next(text);
+  }
+  return static_cast<double>(tokens) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 std::vector<std::int32_t> generate(std::vector<std::int32_t> prompt, std::size_t count, std::size_t context,

@@ -42,4 +42,8 @@ std::vector<std::int32_t> generate(std::vector<std::int32_t> prompt, std::size_t
                                    const Sampling& sampling, std::uint64_t sample, const NextLogits& next,
                                    const OnToken& on_token = {});
 
+// How fast one text grows: tokens a second, over so many behind the first, which is work of another kind. tokens: 1 to
+// the model's positions - 1. Collective as next_logits is.
+double generation_rate(Model& model, Device& device, std::size_t tokens);
+
 }  // namespace tranche

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "runtime/base/corrupted.h"
+#include "runtime/base/trace.h"
 
 namespace tranche {
 
@@ -29,6 +30,7 @@ void CopyCheck::before_save(std::uint64_t updates) {
 
 void CopyCheck::compare_all_owners(std::uint64_t updates) {
   const Doing frame{[&] { return str("comparing the ranks' parameters after update ", updates); }};
+  const trace::Span span{trace::Kind::optimizer, "compare owners"};
   const std::size_t units = store_.owned().size();
   std::vector<Sum> mine(units);
   for (std::size_t unit = 0; unit < units; ++unit)
@@ -73,6 +75,7 @@ void CopyCheck::compare_copy(const Unit& unit) {
   const std::size_t index = unit.index(), size = store_.owned()[index].size;
   if (compared_[index] || told_[ranks_.rank()][index].known == 0) return;
   compared_[index] = true;
+  const trace::Span span{trace::Kind::optimizer, "compare", unit.name()};
   for (std::size_t part = 0; part < parts_of(index); ++part) {
     const std::size_t owner = parts_of(index) == 1 ? ranks_.rank() : part;
     if (told_[owner][index].known == 0) continue;

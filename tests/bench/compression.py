@@ -42,7 +42,7 @@ def made(name, make):
     return path
 
 
-def trained(name, start=None, steps=EXTRA_STEPS, rate=1e-3, **changes):
+def trained(name, start=None, steps=EXTRA_STEPS, rate=5e-4, warmup=WARMUP, **changes):
     """A run of so many steps, from another run's parameters, or from nothing; one that was stopped goes on."""
     folder, done = FOLDER / name, FOLDER / name / "done"
     if not done.exists():
@@ -51,7 +51,7 @@ def trained(name, start=None, steps=EXTRA_STEPS, rate=1e-3, **changes):
             origin["model"] = str(start / "model.json")
         tranche("train", JOB, "--resume", *settings({
             **DATA, "checkpoint.directory": str(folder), "steps": steps, "optimizer.params.lr": rate,
-            "scheduler.params": {"total_num_steps": steps, "warmup_num_steps": WARMUP}, **origin, **changes}))
+            "scheduler.params": {"total_num_steps": steps, "warmup_num_steps": warmup}, **origin, **changes}))
         done.touch()
         print(f"{name}: done", file=sys.stderr, flush=True)
     return folder
@@ -63,10 +63,10 @@ def rounded(name, of, bits):
                                                       "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0}}})
 
 
-def quantized(bits):
+def quantized(bits, **shared):
     """Weights of blocks on so many bits, with a scale for each row."""
     return {"compression_training.weight_quantization": {
-        "shared_parameters": {"enabled": True, "group_columns": 100000},
+        "shared_parameters": {"enabled": True, "group_columns": 100000, **shared},
         "different_groups": {"all": {"params": {"start_bits": bits, "target_bits": bits}, "modules": ["blocks"]}}}}
 
 
@@ -94,7 +94,7 @@ def figures(model):
     if str(model) not in known:
         text = tranche("compress", "report", JOB, model, "--samples", SAMPLES, *settings(DATA)).splitlines()
         row = next(line.split() for line in text if line.split()[0] == str(model))
-        known[str(model)] = {"parameters": int(row[2]), "bytes": int(row[3]), "loss": float(row[8])}
+        known[str(model)] = {"parameters": int(row[2]), "bytes": int(row[3]), "loss": float(row[9]), "rate": float(row[-1])}
         memory.write_text(json.dumps(known, indent=1))
     return known[str(model)]
 
@@ -102,14 +102,14 @@ def figures(model):
 class Table:
     def __init__(self, of):
         self.of = figures(of)
-        print(f"| | bytes | of float32 | loss | of float's |\n|---|---|---|---|---|\n"
-              f"| float32 | {self.of['bytes']} | | {self.of['loss']:.4f} | |", flush=True)
+        print(f"| | bytes | of float32 | loss | of float's | tokens/s |\n|---|---|---|---|---|---|\n"
+              f"| float32 | {self.of['bytes']} | | {self.of['loss']:.4f} | | {self.of['rate']:.0f} |", flush=True)
 
     def row(self, name, model, file=None):
         """model: what computes the loss; file: what holds it, if that is another."""
-        loss, size = figures(model)["loss"], figures(file or model)["bytes"]
-        print(f"| {name} | {size} | {size / self.of['bytes']:.1%} | {loss:.4f} | {loss / self.of['loss'] - 1:+.2%} |",
-              flush=True)
+        loss, holds = figures(model)["loss"], figures(file or model)
+        print(f"| {name} | {holds['bytes']} | {holds['bytes'] / self.of['bytes']:.1%} | {loss:.4f} "
+              f"| {loss / self.of['loss'] - 1:+.2%} | {holds['rate']:.0f} |", flush=True)
 
     def recovered(self, better, than):
         """The part of what `than` loses against float that `better` does not."""
@@ -117,7 +117,7 @@ class Table:
 
 
 def rows():
-    teacher = trained("teacher", steps=TEACHER_STEPS, rate=3e-3)
+    teacher = trained("teacher", steps=TEACHER_STEPS, rate=1.5e-3, warmup=100)
     full = trained("float", teacher)
     table = Table(full)
     table.row("the same before the extra steps", teacher)
@@ -133,6 +133,9 @@ def rows():
         table.row(f"{name} rows, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
         table.row(f"{name} rows, trained aware of it ({table.recovered(aware, nearest):.0%} recovered)", aware,
                   packed(f"{name}-aware", "convert", aware))
+        learned = trained(f"{name}-learned", teacher, **quantized(bits, learned_step_sizes=True))
+        table.row(f"{name} rows, with learned steps ({table.recovered(learned, nearest):.0%} recovered)", learned,
+                  packed(f"{name}-learned", "convert", learned))
 
     for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS // 2)),
                        ("two of four", pruned(None, EXTRA_STEPS // 2, block_pattern="2:4")),

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What each kind of compression costs in loss, beside the float model that was given the same extra steps: one table.
 #
-#   tests/bench/compression.sh [FOLDER [STEPS [EXTRA]]]     runs/compression, 1,000 steps of the float model, 250 more
+#   tests/bench/compression.sh [FOLDER [STEPS [EXTRA]]]     runs/compression, 1,500 steps of the float model, 500 more
 #
 # Goes on where it was stopped. A quarter of an hour on two cores that are idle; losses do not depend on the machine's
 # load. Wants build/release/tranche (make build), Python 3, and the King James Bible of Debian's bible-kjv.
@@ -20,4 +20,4 @@ if [[ ! -e $folder/validation.h5 ]]; then  # the last twentieth is held out
     $tranche tokenize --tokenizer byte --output "$folder/$part.h5" "$folder/$part.txt" > /dev/null
   done
 fi
-exec python3 tests/bench/compression.py "$folder" "${2:-1000}" "${3:-250}"
+exec python3 tests/bench/compression.py "$folder" "${2:-1500}" "${3:-500}"

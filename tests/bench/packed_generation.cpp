@@ -2,7 +2,6 @@
 // turns in one process. The model should not fit the caches.
 //   build/release/tests/bench/packed_generation [WIDTH LAYERS TOKENS ROUNDS]
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -24,18 +23,6 @@ struct Form {
   std::unique_ptr<Model> model;
   std::vector<double> rates;
 };
-
-double tokens_a_second(Model& model, Device& device, std::size_t tokens) {
-  const NextLogits next = next_logits(model, device);
-  std::vector<std::int32_t> text{1};
-  next(text);  // the first token's work is of another kind
-  const auto begin = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < tokens; ++i) {
-    text.push_back(static_cast<std::int32_t>(i % 200));
-    next(text);
-  }
-  return static_cast<double>(tokens) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t rounds) {
   Source source;
@@ -81,7 +68,7 @@ int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t r
     std::filesystem::remove(path);
   }
   for (std::size_t round = 0; round < rounds; ++round)
-    for (Form& form : forms) form.rates.push_back(tokens_a_second(*form.model, device, tokens));
+    for (Form& form : forms) form.rates.push_back(generation_rate(*form.model, device, tokens));
 
   std::printf("%zu parameters, %zu tokens after the first, the median of %zu rounds in turns\n", parameters, tokens,
               rounds);

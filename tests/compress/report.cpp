@@ -13,14 +13,14 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::vector<ReportRow> three{{"runs/<dense>", "float32", 1000, 4000, 0, 2.0},
-                                   {"half.packed", "sparse", 1000, 2180, 0.5, 2.1},
-                                   {"int4.packed", "int4-weight", 1000, 640, 0.125, 2.5}};
+const std::vector<ReportRow> three{{"runs/<dense>", "float32", 1000, 4000, 0, 2.0, 100},
+                                   {"half.packed", "sparse", 1000, 2180, 0.5, 2.1, 90},
+                                   {"int4.packed", "int4-weight", 1000, 640, 0.125, 2.5, 312}};
 
 TEST(Report, HasARowAndAPointForEachModelAndNeedsNoOtherFile) {
   const std::string page = report_page("validation.h5", "byte", three);
   EXPECT_THAT(page, HasSubstr("<td>half.packed</td><td>sparse</td><td>1000</td><td>2180</td><td>54.5 %</td>"
-                              "<td>50.0 %</td><td>2.1000</td><td>5.00 %</td>"));
+                              "<td>17.44</td><td>50.0 %</td><td>2.1000</td><td>5.00 %</td><td>8.166</td><td>90</td>"));
   EXPECT_THAT(page, HasSubstr("runs/&lt;dense&gt;"));
   EXPECT_THAT(page, Not(HasSubstr("<dense>")));
   EXPECT_THAT(page, Not(HasSubstr("http")));

@@ -146,6 +146,28 @@ TEST_F(Page, RefusesWhatItShould) {
   EXPECT_THAT(get("/health"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(Page, WhoAsksNothingKeepsNobodyOut) {
+  std::vector<int> silent(2 * HttpServer::most_clients);
+  for (int& socket : silent) socket = connection(server.port());
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(get("/health"), StartsWith("HTTP/1.1 200"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds{5});  // the server waits ten for a request
+  for (const int socket : silent) ::close(socket);
+}
+
+TEST_F(Page, WhoMayLookIsNotPushedAside) {
+  const int looking = connection(server.port());
+  const std::string request = "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  ::send(looking, request.data(), request.size(), MSG_NOSIGNAL);
+  char first = 0;
+  EXPECT_EQ(::recv(looking, &first, 1, MSG_PEEK), 1);
+  std::vector<int> silent(2 * HttpServer::most_clients);
+  for (int& socket : silent) socket = connection(server.port());
+  std::ofstream{folder.path() / "metrics.jsonl", std::ios::app} << line(3) << "\n";
+  EXPECT_THAT(answer(looking, "\"step\": 3,"), HasSubstr("\"step\": 3,"));
+  for (const int socket : silent) ::close(socket);
+}
+
 // The same page where other machines reach it: what this one's loopback asks by another name is treated as theirs is.
 class OpenPage : public Page {
  protected:

@@ -235,13 +235,15 @@ class Answering {
     check(::bind(listener_, any, size) == 0 && ::listen(listener_, 1) == 0, "no port is free");
     ::getsockname(listener_, any, &size);
     port_ = ntohs(address.sin_port);
+    const timeval limit{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(listener_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }
   ~Answering() { ::close(listener_); }
   Answering(const Answering&) = delete;
   Answering& operator=(const Answering&) = delete;
 
   std::uint16_t port() const { return port_; }
-  // Of the next one that comes, up to the end of its request.
+  // Of the next one that comes, up to the end of its request; empty where nobody does for ten seconds.
   std::string request() const {
     const int peer = ::accept(listener_, nullptr, nullptr);
     std::string all;
