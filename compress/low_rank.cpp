@@ -48,7 +48,8 @@ LinearRanks ranks_for_size(const Decompositions& linears, double wanted, std::si
 
 std::size_t factored_size(const Shape& shape, std::size_t rank) { return rank * (shape.rows() + shape.cols()); }
 
-Decompositions decompose(const std::deque<Unit>& units, const UnitReader& values_of, const Modules& modules) {
+Decompositions decompose(const std::deque<Unit>& units, const UnitReader& values_of, const Modules& modules,
+                         const Decomposing& decomposed) {
   Decompositions linears;
   for (const Unit& unit : units) {
     if (unit.name() == "embedding" || unit.name() == "head") continue;
@@ -56,7 +57,7 @@ Decompositions decompose(const std::deque<Unit>& units, const UnitReader& values
     for (const Parameter* each : unit.parameters())
       if (modules.contain(*each))
         linears[without(each->name, weight_end)] =
-            singular_values(each->name, each->shape, flat.values.subspan(each->offset, each->shape.size()));
+            decomposed(each->name, each->shape, flat.values.subspan(each->offset, each->shape.size()));
   }
   ensure(Exit::usage, !linears.empty(), "--modules: no linear of the model is in ", modules.patterns.front(),
          "; names look like blocks.0.mlp.up");

@@ -22,9 +22,12 @@ struct RankChoice {
                                       // greatest energy, the same for each linear, that goes
 };
 
-// Decompositions of the linears, by name ("blocks.0.mlp.up"). Tables and heads are none.
+// Decompositions of the linears, by name ("blocks.0.mlp.up"). Tables and heads are none. decomposed: what makes one of
+// a weight's name, shape and values.
 using Decompositions = std::map<std::string, SingularValues>;
-Decompositions decompose(const std::deque<Unit>& units, const UnitReader& values_of, const Modules& modules);
+using Decomposing = std::function<SingularValues(const std::string&, const Shape&, std::span<const float>)>;
+Decompositions decompose(const std::deque<Unit>& units, const UnitReader& values_of, const Modules& modules,
+                         const Decomposing& decomposed);
 
 // What two factors of a linear take, in elements.
 std::size_t factored_size(const Shape& shape, std::size_t rank);

@@ -22,32 +22,39 @@ void add_products(std::span<const float> x, std::size_t in, std::vector<double>&
     }
 }
 
+void done(lapack_int info, const std::string& name, const char* routine) {
+  ensure(Exit::numerics, info == 0, name, ": LAPACK's ", routine, " ended with ", info,
+         ": the inputs of calibration say too little; give --samples a larger number");
+}
+
 // U of the inverse, U^T U = H^-1: row i of U is what column i's error does to the columns behind it, whatever was
 // rounded before (Frantar et al. 2022, section 3.3, step 3).  h: (in, in), the lower triangle of H, becomes U in the
 // upper one
 void invert_and_factor(const std::string& name, std::vector<double>& h, std::size_t in) {
   const auto n = static_cast<lapack_int>(in);
-  const auto done = [&](lapack_int info, const char* routine) {
-    ensure(Exit::numerics, info == 0, name, ": LAPACK's ", routine, " ended with ", info,
-           ": the inputs of calibration say too little; give --samples a larger number");
-  };
-  done(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', n, h.data(), n), "dpotrf");
-  done(LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'L', n, h.data(), n), "dpotri");
+  done(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', n, h.data(), n), name, "dpotrf");
+  done(LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'L', n, h.data(), n), name, "dpotri");
   for (std::size_t row = 0; row < in; ++row)
     for (std::size_t col = 0; col < row; ++col) h[col * in + row] = h[row * in + col];
-  done(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', n, h.data(), n), "dpotrf");
+  done(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', n, h.data(), n), name, "dpotrf");
+}
+
+// What is added to the diagonal.
+double addition_to(const std::vector<double>& products, std::size_t in) {
+  double mean = 0;
+  for (std::size_t i = 0; i < in; ++i) mean += products[i * in + i] / static_cast<double>(in);
+  return damping * mean;
 }
 
 // Adds to the diagonal; inputs that were always 0 have a diagonal of 1, and no weight.
 void make_definite(std::vector<double>& h, std::vector<double>& weights, std::size_t in) {
-  double mean = 0;
-  for (std::size_t i = 0; i < in; ++i) mean += h[i * in + i] / static_cast<double>(in);
+  const double addition = addition_to(h, in);
   for (std::size_t i = 0; i < in; ++i) {
     if (h[i * in + i] == 0) {
       h[i * in + i] = 1;
       for (std::size_t at = i; at < weights.size(); at += in) weights[at] = 0;
     }
-    h[i * in + i] += damping * mean;
+    h[i * in + i] += addition;
   }
 }
 
@@ -66,6 +73,18 @@ InputProducts input_products(Model& model, WatchedLinears& linears, const Window
     add_products(values, in, sums);
   });
   return products;
+}
+
+std::vector<double> root_of(const std::string& name, const std::vector<double>& products, std::size_t in) {
+  check(products.size() == in * in, name, ": ", products.size(), " products of ", in, " inputs");
+  std::vector<double> root = products;
+  const double addition = addition_to(products, in);
+  for (std::size_t i = 0; i < in; ++i) root[i * in + i] += addition;
+  const auto n = static_cast<lapack_int>(in);
+  done(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', n, root.data(), n), name, "dpotrf");
+  for (std::size_t row = 0; row < in; ++row)
+    std::fill(root.data() + row * in + row + 1, root.data() + (row + 1) * in, 0.0);
+  return root;
 }
 
 PackedTensor round_by_products(const std::string& name, const Shape& shape, std::span<const float> values,

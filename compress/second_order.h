@@ -21,6 +21,10 @@ using InputProducts = std::map<std::string, std::vector<double>>;
 InputProducts input_products(Model& model, WatchedLinears& linears, const Windows& windows, Communicator& alone,
                              Device& device);
 
+// The lower factor L of these products with 1 % of their diagonal's mean added to it, L L^T, and zeros above. name: of
+// the weight. Throws Exit::numerics if there is none.
+std::vector<double> root_of(const std::string& name, const std::vector<double>& products, std::size_t in);
+
 // quantize_weight of an integer form, column by column: a group's scale is that of its values as they are when its
 // first column's turn comes. products: of the weight's inputs, with 1 % of the diagonal's mean added to it; an input
 // that was always 0 has a weight of 0. Throws Exit::numerics as quantize_weight does, or if the products cannot be

@@ -6,6 +6,7 @@
 
 #include "compress/low_rank.h"
 #include "launcher/commands/commands.h"
+#include "launcher/model_inputs.h"
 #include "launcher/ranks.h"
 #include "launcher/remade_checkpoint.h"
 #include "launcher/table.h"
@@ -14,7 +15,8 @@ namespace tranche {
 namespace {
 
 struct Options {
-  std::string checkpoint, output;
+  std::string checkpoint, output, error = "weights", data;
+  std::size_t samples = 128;
   std::vector<std::string> modules;
   compress::RankChoice choice;
 };
@@ -28,6 +30,9 @@ void check_options(const Options& options) {
          choice.energy.value_or(0), ": expected a part above 0 and at most 1");
   ensure(Exit::usage, !choice.size || (*choice.size > 0 && *choice.size < 1), "--size ", choice.size.value_or(0),
          ": expected a part above 0 and below 1");
+  ensure(Exit::usage, options.error == "weights" || options.error == "outputs", "--error ", options.error,
+         ": expected weights or outputs");
+  ensure(Exit::usage, options.error == "outputs" || options.data.empty(), "--data is for --error outputs alone");
 }
 
 void tell(const Options& options, const compress::Decompositions& linears, const LinearRanks& ranks, std::size_t before,
@@ -49,18 +54,30 @@ void tell(const Options& options, const compress::Decompositions& linears, const
               percent(static_cast<double>(after) / static_cast<double>(before)).c_str(), options.output.c_str());
 }
 
+// What is cut where the outputs of these linears lose least.
+compress::Decomposing by_outputs(const compress::InputProducts& products) {
+  return [&](const std::string& name, const Shape& shape, std::span<const float> weight) {
+    return compress::singular_values_of_outputs(name, shape, weight, products.at(name));
+  };
+}
+
 Exit factor_checkpoint(const Options& options, Session& session) {
   check_one_rank("compress low-rank", session);
   check_options(options);
   check_no_checkpoints(options.output);
-  OpenedModel whole{open_checkpoint(options.checkpoint, session), session};
+  const bool looks = options.error == "outputs";
+  compress::WatchedLinears watched;
+  OpenedModel whole{open_checkpoint(options.checkpoint, session), session, {.linears = looks ? &watched : nullptr}};
   const Job& trained = *whole.opened.job;
   ensure(Exit::usage, trained.model_config.ranks.empty(), options.checkpoint,
          " is of a model whose linears are products already: begin with the one that it was made of");
   compress::Modules modules;
   if (!options.modules.empty()) modules.patterns = compress::read_patterns(Json(options.modules), "--modules");
+  const compress::InputProducts products =
+      looks ? ModelInputs{whole, watched, options.data, options.samples}.products() : compress::InputProducts{};
   const compress::Decompositions linears = compress::decompose(
-      whole.units(), [&](const Unit& unit) { return whole.values_of(unit); }, modules);
+      whole.units(), [&](const Unit& unit) { return whole.values_of(unit); }, modules,
+      looks ? by_outputs(products) : compress::Decomposing{compress::singular_values});
   const std::size_t before = whole.replica.model().parameters();
   const LinearRanks ranks = compress::choose_ranks(linears, options.choice, before);
 
@@ -96,6 +113,14 @@ void add_low_rank(CLI::App& compress, Chosen& chosen) {
       ->add_option("--size", options->choice.size,
                    "the model's parameters as a part of before: the greatest energy that goes")
       ->type_name("PART");
+  command
+      ->add_option("--error", options->error,
+                   "of what the least is left: weights; or outputs, by what a token file shows of the inputs")
+      ->capture_default_str();
+  command->add_option("--data", options->data, "of outputs: token file; by default the job's data.train")
+      ->type_name("FILE");
+  command->add_option("--samples", options->samples, "of outputs: how many from the file's start; 0: all")
+      ->capture_default_str();
   command
       ->add_option("--modules", options->modules,
                    "only linears whose name has a match of one of these regular expressions, such as mlp")

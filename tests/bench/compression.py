@@ -154,6 +154,10 @@ def rows():
     low = made("low", lambda path: tranche("compress", "low-rank", teacher, "--size", 0.5, "-o", path))
     table.row("low rank, half the size", low)
     table.row("the same, trained on", trained("low-on", low))
+    seen = made("low-by-outputs", lambda path: tranche("compress", "low-rank", teacher, "--size", 0.5, "--error", "outputs",
+                                                       "-o", path))
+    table.row("low rank by outputs, half the size", seen)
+    table.row("the same, trained on", trained("low-by-outputs-on", seen))
 
 
 if __name__ == "__main__":

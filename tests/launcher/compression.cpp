@@ -261,6 +261,8 @@ TEST_F(Compression, ALowRankModelIsEvaluatedSampledPackedAndTrainedOn) {
   ASSERT_EQ(half.exit, 0) << half.errors;
   const std::string on = " --set model=half/model.json --set checkpoint.start_from=half --set checkpoint.directory=on ";
   const double before = loss("--checkpoint half --set model=half/model.json");
+  ASSERT_EQ(run("compress low-rank runs/job --size 0.5 --error outputs --samples 40 -o seen").exit, 0);
+  EXPECT_LT(loss("--checkpoint seen --set model=seen/model.json"), before);
   const Result trained = run("train job.json --set steps=20 --set optimizer.params.lr=0.003" + on);
   ASSERT_EQ(trained.exit, 0) << trained.errors;
   EXPECT_LT(loss("--checkpoint on" + on), before);
@@ -282,6 +284,9 @@ TEST_F(Compression, RanksThatCannotBeSaySoAndWriteNothing) {
   EXPECT_THAT(refusal("runs/job -o low --energy 1.5"), HasSubstr("at most 1"));
   EXPECT_THAT(refusal("runs/job -o low --energy 0"), HasSubstr("above 0"));
   EXPECT_THAT(refusal("runs/job -o low --size 1"), HasSubstr("below 1"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 2 --error both"), HasSubstr("expected weights or outputs"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 2 --data train.h5"), HasSubstr("--data is for --error outputs"));
+  EXPECT_THAT(refusal("runs/job -o low --rank 2 --error outputs --data nowhere.h5", 4), HasSubstr("nowhere.h5"));
   EXPECT_THAT(refusal("runs/job -o low --size 0.001"), HasSubstr("with rank 1 everywhere the model still has"));
   EXPECT_THAT(refusal("runs/job -o low --rank 1000"), HasSubstr("no linear becomes smaller"));
   EXPECT_THAT(refusal("runs/job -o low --rank 2 --modules nowhere"), HasSubstr("no linear of the model is in nowhere"));
