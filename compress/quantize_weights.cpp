@@ -120,6 +120,17 @@ PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::s
   return tensor;
 }
 
+PackedTensor quantize_weight_by_one_scale(const std::string& name, const Shape& shape, std::span<const float> values,
+                                          const Plan& plan) {
+  check(plan.form == TensorForm::int8 && values.size() == shape.size(), name, ": ", values.size(), " values of shape ",
+        shape, " with one scale");
+  min_max(values, ops::QuantizationGrid::per_tensor(values.size()), name);  // all finite
+  PackedTensor tensor{name, shape, plan.form, plan.group, {}, {}};
+  tensor.scales.assign(tensor.grid().parameters(), scale_of_group(plan.form, values));
+  store_levels(tensor, values, rounding_levels(plan.form));
+  return tensor;
+}
+
 void write_packed(const std::filesystem::path& path, const PackedDescription& description,
                   const std::deque<Unit>& units, const UnitReader& values_of, const Packing& pack) {
   const Doing frame{[&] { return str("packing the model into ", path.string()); }};

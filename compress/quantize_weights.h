@@ -18,6 +18,10 @@ namespace tranche::compress {
 PackedTensor quantize_weight(const std::string& name, const Shape& shape, std::span<const float> values,
                              const Plan& plan);
 
+// Of int8: with one scale for all rows, that of the largest magnitude.
+PackedTensor quantize_weight_by_one_scale(const std::string& name, const Shape& shape, std::span<const float> values,
+                                          const Plan& plan);
+
 // What rounding takes of a form's levels, and the scale that it takes for a group. values: finite
 ops::Levels rounding_levels(TensorForm form);
 float scale_of_group(TensorForm form, std::span<const float> values);

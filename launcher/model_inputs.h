@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "compress/input_scaling.h"
 #include "compress/second_order.h"
 #include "launcher/opened_model.h"
 
@@ -26,6 +27,12 @@ class ModelInputs {
 
   compress::InputProducts products() {
     return compress::input_products(model_.replica.model(), linears_, windows_, *model_.world, *model_.device);
+  }
+  compress::InputMagnitudes magnitudes() {
+    return compress::input_magnitudes(model_.replica.model(), linears_, windows_, *model_.world, *model_.device);
+  }
+  compress::InputRanges ranges(compress::RangeMethod method) {
+    return compress::calibrate(model_.replica.model(), linears_, windows_, method, *model_.world, *model_.device);
   }
 
  private:

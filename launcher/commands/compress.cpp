@@ -5,16 +5,15 @@
 
 #include "compress/convert.h"
 #include "compress/input_scaling.h"
-#include "compress/second_order.h"
 #include "launcher/commands/commands.h"
-#include "launcher/opened_model.h"
+#include "launcher/model_inputs.h"
 #include "launcher/ranks.h"
 
 namespace tranche {
 namespace {
 
 struct Options {
-  std::string checkpoint, scheme, output, ranges, rounding = "nearest", data;
+  std::string checkpoint, scheme, qconfig, output, ranges, rounding = "nearest", data;
   std::size_t group = 64, samples = 128;
 };
 
@@ -35,39 +34,10 @@ bool has_few_bits(compress::Scheme scheme) {
   return scheme == compress::Scheme::int4_weight || scheme == compress::Scheme::int2_weight;
 }
 
-// What the model's linears see of the token file.
-class Inputs {
- public:
-  Inputs(const Options& options, OpenedModel& model, compress::WatchedLinears& linears)
-      : model_(model),
-        linears_(linears),
-        job_(*model.opened.job),
-        file_(options.data.empty() ? job_.data.train : options.data),
-        windows_{file_, job_.batch.micro_batch_size, job_.data.sequence_length, options.samples} {
-    check_vocabulary(file_, job_.model_config);
-  }
-  Inputs(const Inputs&) = delete;
-  Inputs& operator=(const Inputs&) = delete;
-
-  compress::InputProducts products() {
-    return compress::input_products(model_.replica.model(), linears_, windows_, *model_.world, *model_.device);
-  }
-  compress::InputMagnitudes magnitudes() {
-    return compress::input_magnitudes(model_.replica.model(), linears_, windows_, *model_.world, *model_.device);
-  }
-
- private:
-  OpenedModel& model_;
-  compress::WatchedLinears& linears_;
-  const Job& job_;
-  TokenFile file_;
-  compress::Windows windows_;
-};
-
 // Weights by what their inputs are together, tables to nearest.
-compress::Rounding second_order(Inputs inputs) {
-  return [products = inputs.products()](const std::string& name, const Shape& shape, std::span<const float> values,
-                                        const compress::Plan& plan) {
+compress::Rounding second_order(compress::InputProducts all) {
+  return [products = std::move(all)](const std::string& name, const Shape& shape, std::span<const float> values,
+                                     const compress::Plan& plan) {
     const auto found = products.find(name);
     const bool linear = found != products.end() && plan.form != compress::TensorForm::int8;
     return linear ? compress::round_by_products(name, shape, values, plan, found->second)
@@ -75,33 +45,63 @@ compress::Rounding second_order(Inputs inputs) {
   };
 }
 
-Exit quantize_checkpoint(const Options& options, Session& session) {
-  check_one_rank("compress quantize", session);
-  const compress::Scheme scheme = compress::scheme_named(options.scheme);
+// PyTorch's default configurations (torch.ao.quantization.get_default_qconfig): int8, inputs over the range whose 256
+// levels have the least squared error; weights with a scale for each row on x86, with one scale on Arm.
+compress::Rounding by_qconfig(const std::string& name, const compress::InputRanges& linears) {
+  if (name == "x86") return compress::quantize_weight;
+  return [&linears](const std::string& weight, const Shape& shape, std::span<const float> values,
+                    const compress::Plan& plan) {
+    return linears.contains(weight) ? compress::quantize_weight_by_one_scale(weight, shape, values, plan)
+                                    : compress::quantize_weight(weight, shape, values, plan);
+  };
+}
+
+// Throws Exit::usage for what does not go together.
+compress::Scheme check_options(const Options& options) {
+  const bool preset = !options.qconfig.empty();
+  ensure(Exit::usage, preset == options.scheme.empty(), "give one of --scheme and --qconfig");
+  ensure(Exit::usage, !preset || options.qconfig == "x86" || options.qconfig == "arm", "--qconfig ", options.qconfig,
+         ": expected x86 or arm");
+  const compress::Scheme scheme = preset ? compress::Scheme::int8_static : compress::scheme_named(options.scheme);
   ensure(Exit::usage, options.group % 32 == 0 && options.group >= 32 && options.group <= 128, "--group ", options.group,
          ": expected 32, 64, 96 or 128");
   ensure(Exit::usage, scheme != compress::Scheme::sparse,
          "--scheme sparse: `tranche compress convert` writes it of a model that was pruned while it trained");
-  const bool is_static = scheme == compress::Scheme::int8_static;
-  ensure(Exit::usage, is_static == !options.ranges.empty(),
-         is_static ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
-                   : "--ranges is for int8-static alone");
-  const compress::InputRanges ranges = is_static ? compress::read_ranges(options.ranges) : compress::InputRanges{};
-  const bool gptq = options.rounding == "gptq", awq = options.rounding == "awq", looks = gptq || awq;
-  ensure(Exit::usage, looks || options.rounding == "nearest", "--rounding ", options.rounding,
-         ": expected nearest, gptq or awq");
-  ensure(Exit::usage, !looks || has_few_bits(scheme), "--rounding ", options.rounding,
+  const bool takes_ranges = options.scheme == name_of(compress::Scheme::int8_static);
+  ensure(Exit::usage, takes_ranges == !options.ranges.empty(),
+         takes_ranges ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"
+                      : "--ranges is for --scheme int8-static alone");
+  const bool nearest = options.rounding == "nearest";
+  ensure(Exit::usage, nearest || options.rounding == "gptq" || options.rounding == "awq", "--rounding ",
+         options.rounding, ": expected nearest, gptq or awq");
+  ensure(Exit::usage, nearest || has_few_bits(scheme), "--rounding ", options.rounding,
          " is for int4-weight and int2-weight");
-  ensure(Exit::usage, looks || options.data.empty(), "--data is for --rounding gptq and awq alone");
+  ensure(Exit::usage, preset || !nearest || options.data.empty(),
+         "--data is for --qconfig and for --rounding gptq and awq alone");
+  return scheme;
+}
+
+Exit quantize_checkpoint(const Options& options, Session& session) {
+  check_one_rank("compress quantize", session);
+  const compress::Scheme scheme = check_options(options);
+  const bool preset = !options.qconfig.empty(), looks = preset || options.rounding != "nearest";
+  compress::InputRanges ranges;
+  if (!options.ranges.empty()) ranges = compress::read_ranges(options.ranges);
   compress::WatchedLinears linears;
   OpenedModel model{open_checkpoint(options.checkpoint, session), session, {.linears = looks ? &linears : nullptr}};
   compress::UnitReader values_of = [&](const Unit& unit) { return model.values_of(unit); };
   compress::Rounding round = compress::quantize_weight;
-  if (gptq) round = second_order({options, model, linears});
-  if (awq) {
-    Inputs inputs{options, model, linears};
-    values_of =
-        compress::ScaledValues{model.units(), values_of, inputs.products(), inputs.magnitudes(), scheme, options.group};
+  if (looks) {
+    ModelInputs inputs{model, linears, options.data, options.samples};
+    if (preset) {
+      ranges = inputs.ranges(compress::RangeMethod::least_squares);
+      round = by_qconfig(options.qconfig, ranges);
+    } else if (options.rounding == "gptq") {
+      round = second_order(inputs.products());
+    } else {
+      values_of = compress::ScaledValues{model.units(),       values_of, inputs.products(),
+                                         inputs.magnitudes(), scheme,    options.group};
+    }
   }
   compress::quantize_model(options.output, describe(*model.opened.job, scheme), options.group, model.units(), values_of,
                            ranges, round);
@@ -150,7 +150,12 @@ void add_compress(CLI::App& app, Chosen& chosen) {
   command
       ->add_option("--scheme", options->scheme,
                    "int8-dynamic, int8-static, int8-weight, int4-weight, int2-weight, float16 or bfloat16")
-      ->required()
+      ->type_name("NAME");
+  command
+      ->add_option(
+          "--qconfig", options->qconfig,
+          "in place of a scheme: x86 or arm, as PyTorch's default of that name; int8-static over ranges that a "
+          "token file gives now, with a scale for each row of a weight (x86) or one for all (arm)")
       ->type_name("NAME");
   command
       ->add_option("--group", options->group,
@@ -161,9 +166,11 @@ void add_compress(CLI::App& app, Chosen& chosen) {
                    "nearest; or, of int4-weight and int2-weight, by what a token file shows of the inputs: gptq rounds "
                    "column by column, awq scales inputs before")
       ->capture_default_str();
-  command->add_option("--data", options->data, "of gptq and awq: token file; by default the job's data.train")
+  command
+      ->add_option("--data", options->data, "of --qconfig, gptq and awq: token file; by default the job's data.train")
       ->type_name("FILE");
-  command->add_option("--samples", options->samples, "of gptq and awq: how many from the file's start; 0: all")
+  command
+      ->add_option("--samples", options->samples, "of --qconfig, gptq and awq: how many from the file's start; 0: all")
       ->capture_default_str();
   command->add_option("--ranges", options->ranges, "of int8-static: what `tranche calibrate` wrote")->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return run(quantize_checkpoint, *options); }; });

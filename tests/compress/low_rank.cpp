@@ -8,15 +8,12 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/random.h"
+#include "tests/compress/linear_inputs.h"
 
 namespace tranche::compress {
 namespace {
 
-using Floats = std::vector<float>;
-
-float number(std::uint64_t stream, std::size_t i) {
-  return uniform(RandomKey{stream, Purpose::order}.number(i)) - 0.5f;
-}
+float entry(std::uint64_t stream, std::size_t i) { return uniform(RandomKey{stream, Purpose::order}.number(i)) - 0.5f; }
 
 // A sum of `rank` outer products, the later ones smaller.
 Floats weight_of(std::size_t out, std::size_t in, std::size_t rank) {
@@ -24,7 +21,7 @@ Floats weight_of(std::size_t out, std::size_t in, std::size_t rank) {
   for (std::size_t k = 0; k < rank; ++k)
     for (std::size_t row = 0; row < out; ++row)
       for (std::size_t col = 0; col < in; ++col)
-        weight[row * in + col] += std::pow(0.7f, static_cast<float>(k)) * number(2 * k, row) * number(2 * k + 1, col);
+        weight[row * in + col] += std::pow(0.7f, static_cast<float>(k)) * entry(2 * k, row) * entry(2 * k + 1, col);
   return weight;
 }
 
@@ -67,60 +64,43 @@ TEST_P(Shapes, TheErrorIsWhatTheValuesSay) {
   EXPECT_LT(squared_error(svd, weight, svd.values.size()), 1e-12 * squares(weight) * 100);
 }
 
-// Of inputs that differ in size and go together, as a model's do: sum over tokens of x x^T, and of the squared error of
-// what a linear gives for them.
-struct Tokens {
-  std::size_t in;
-  Floats x{};
-
-  explicit Tokens(std::size_t inputs) : in(inputs) {
-    for (std::size_t token = 0; token < 3 * in; ++token)
-      for (std::size_t i = 0; i < in; ++i)
-        x.push_back((number(100 + token, i) + number(100 + token, 0)) * std::pow(0.8f, static_cast<float>(i)));
-  }
-  std::vector<double> products() const {
-    std::vector<double> sums(in * in);
+// What a linear loses of its outputs for these tokens if only so many values are left.
+double output_error(const SingularValues& svd, const Floats& weight, std::size_t rank, const Doubles& x) {
+  const Floats left = svd.left_of(rank), right = svd.right_of(rank);
+  const std::size_t in = svd.shape.cols();
+  double sum = 0;
+  for (std::size_t row = 0; row < svd.shape.rows(); ++row) {
+    Doubles lost(in);
+    for (std::size_t col = 0; col < in; ++col) {
+      lost[col] = -double{weight[row * in + col]};
+      for (std::size_t k = 0; k < rank; ++k) lost[col] += double{left[row * rank + k]} * double{right[k * in + col]};
+    }
     for (std::size_t token = 0; token < x.size(); token += in)
-      for (std::size_t row = 0; row < in; ++row)
-        for (std::size_t col = 0; col <= row; ++col) sums[row * in + col] += double{x[token + row]} * x[token + col];
-    return sums;
+      sum += std::pow(std::inner_product(lost.begin(), lost.end(), x.begin() + static_cast<std::ptrdiff_t>(token), 0.0),
+                      2);
   }
-  double output_error(const SingularValues& svd, const Floats& weight, std::size_t rank) const {
-    const Floats left = svd.left_of(rank), right = svd.right_of(rank);
-    double sum = 0;
-    for (std::size_t token = 0; token < x.size(); token += in)
-      for (std::size_t row = 0; row < svd.shape.rows(); ++row) {
-        double off = 0;
-        for (std::size_t col = 0; col < in; ++col) {
-          double product = -double{weight[row * in + col]};
-          for (std::size_t k = 0; k < rank; ++k) product += double{left[row * rank + k]} * double{right[k * in + col]};
-          off += product * x[token + col];
-        }
-        sum += off * off;
-      }
-    return sum;
-  }
-};
+  return sum;
+}
 
 // What is added to the diagonal is counted too, so the values say a little more than the tokens lose.
 TEST_P(Shapes, OfOutputsTheErrorIsWhatTheValuesSayAndLessThanThatOfWeights) {
   const auto [out, in] = GetParam();
   const Floats weight = weight_of(out, in, 20);
-  const Tokens tokens{in};
+  const Doubles tokens = inputs_of(3 * in, in);
   const SingularValues plain = singular_values("w", {out, in}, weight),
-                       svd = singular_values_of_outputs("w", {out, in}, weight, tokens.products());
+                       svd = singular_values_of_outputs("w", {out, in}, weight, products_of(tokens, in));
   const std::size_t full = svd.values.size();
   EXPECT_LT(squared_error(svd, weight, full), 1e-9 * squares(weight));  // it is the weight still
   const double all = std::inner_product(svd.values.begin(), svd.values.end(), svd.values.begin(), 0.0);
   for (std::size_t rank = 1; rank < full; ++rank) {
     double tail = 0;
     for (std::size_t i = rank; i < full; ++i) tail += svd.values[i] * svd.values[i];
-    const double error = tokens.output_error(svd, weight, rank);
+    const double error = output_error(svd, weight, rank, tokens);
     EXPECT_LT(error, tail + 1e-6 * all) << rank;
-    EXPECT_LT(error, tokens.output_error(plain, weight, rank) + 1e-6 * all + 0.01 * tail) << rank;
+    EXPECT_LT(error, output_error(plain, weight, rank, tokens) + 1e-6 * all + 0.01 * tail) << rank;
   }
   if (full < 10) return;
-  EXPECT_LT(tokens.output_error(svd, weight, 3), 0.7 * tokens.output_error(plain, weight, 3));
+  EXPECT_LT(output_error(svd, weight, 3, tokens), 0.7 * output_error(plain, weight, 3, tokens));
 }
 
 TEST(SingularValues, OfOutputsThatAreAlwaysZeroSaySo) {

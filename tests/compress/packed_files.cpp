@@ -202,6 +202,15 @@ TEST(QuantizeWeight, IsWithinHalfAStepAndKeepsZeros) {
   }
 }
 
+TEST(QuantizeWeight, ByOneScaleAllRowsHaveThatOfTheLargestMagnitude) {
+  const std::vector<float> values{0.5f, -0.27f, 0.125f, -12.7f, 6.32f, 0.0f};
+  const PackedTensor tensor = quantize_weight_by_one_scale("w", {2, 3}, values, {TensorForm::int8, 3});
+  ASSERT_EQ(tensor.scales.size(), 2u);
+  for (const float scale : tensor.scales) EXPECT_FLOAT_EQ(scale, 0.1f);
+  const std::vector<std::int32_t> levels{5, -3, 1, -127, 63, 0};
+  for (std::size_t i = 0; i < levels.size(); ++i) EXPECT_EQ(tensor.level(i / 3, i % 3), levels[i]) << i;
+}
+
 TEST(QuantizeWeight, FewBitsSearchTheirScale) {
   std::vector<float> values(64);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<float>(i * i));

@@ -103,7 +103,7 @@ TEST_F(Compression, RoundingByTheInputsLosesLessThanToNearestAndIsTheSameEachTim
   EXPECT_THAT(refusal("--scheme int4-weight --rounding awq --data short.h5", 4), HasSubstr("short.h5"));
   EXPECT_THAT(refusal("--scheme float16 --rounding awq", 2), HasSubstr("is for int4-weight and int2-weight"));
   EXPECT_THAT(refusal("--scheme int4-weight --rounding best", 2), HasSubstr("expected nearest, gptq or awq"));
-  EXPECT_THAT(refusal("--scheme int4-weight --data short.h5", 2), HasSubstr("is for --rounding gptq and awq alone"));
+  EXPECT_THAT(refusal("--scheme int4-weight --data short.h5", 2), HasSubstr("is for --qconfig and for --rounding gptq and awq alone"));
 }
 
 TEST_F(Compression, WhatCannotBeConvertedSaysWhyAndWritesNothing) {

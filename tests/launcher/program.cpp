@@ -196,6 +196,18 @@ TEST_F(Trained, IsCalibratedAndPackedWithStaticRanges) {
   }
 }
 
+TEST_F(Trained, APresetIsCalibrationAndPackingInOne) {
+  ASSERT_EQ(run("calibrate runs/job --samples 8 -o ranges.json").exit, 0);
+  ASSERT_EQ(run("compress quantize runs/job --scheme int8-static --ranges ranges.json -o two.packed").exit, 0);
+  for (const std::string preset : {"x86", "arm"}) {
+    const Result packed = run("compress quantize runs/job --samples 8 -o " + preset + ".packed --qconfig " + preset);
+    EXPECT_EQ(packed.exit, 0) << packed.errors;
+    EXPECT_EQ(run("evaluate job.json --set data.validation=train.h5 --checkpoint " + preset + ".packed").exit, 0);
+  }
+  EXPECT_EQ(shell("cmp two.packed x86.packed").exit, 0);
+  EXPECT_EQ(shell("cmp two.packed arm.packed").exit, 1);
+}
+
 TEST_F(Trained, CalibrationThatCannotBeLeavesNoFile) {
   folder.write("empty.txt", "");
   folder.write("short.txt", "abc");
@@ -209,6 +221,11 @@ TEST_F(Trained, CalibrationThatCannotBeLeavesNoFile) {
   EXPECT_EQ(run("calibrate runs/job --method best -o new.json").exit, 2);
   EXPECT_EQ(run("compress quantize runs/job --scheme int8-static -o small.packed").exit, 2);
   EXPECT_EQ(run("compress quantize runs/job --scheme int8-dynamic --ranges ranges.json -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --qconfig riscv -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --qconfig x86 --ranges ranges.json -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --qconfig x86 --scheme int8-dynamic -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job -o small.packed").exit, 2);
+  EXPECT_EQ(run("compress quantize runs/job --qconfig x86 --data short.h5 -o small.packed").exit, 4);
   const Result bad = run("compress quantize runs/job --scheme int8-static --ranges ranges.json -o small.packed");
   EXPECT_EQ(bad.exit, 4);
   EXPECT_THAT(bad.errors, HasSubstr("ranges.json: blocks.0.mlp.up.weight: the range is [0,null]"));
