@@ -68,7 +68,7 @@ fuzz:
 # The CUDA kernels by nvcc and by clang, and what nvcc says of their registers. Needs NVIDIA's toolkit, and no GPU.
 cuda:
 	$(deps) build cuda
-	cmake --preset cuda
+	cmake --preset cuda -D TRANCHE_CUDA_ARCHITECTURES=80
 	cmake --build --preset cuda --parallel $(JOBS) --target test_cuda_build
 	ctest --preset cuda --tests-regex test_cuda_build
 

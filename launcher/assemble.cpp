@@ -92,6 +92,8 @@ bool has_step_sizes(const std::filesystem::path& folder) {
   });
 }
 
+std::string kind_of(const Device& device) { return device.type() == DeviceType::cuda ? "cuda" : "cpu"; }
+
 const std::string scaler_prefix = "scaler.", compression_prefix = "compression.";
 
 // Those whose name begins so, by the rest of it.
@@ -259,7 +261,8 @@ checkpoint::JobState Assembly::job_state() {
   for (const auto& [name, number] : scaler_->state()) state.logical[scaler_prefix + name] = number;
   for (const auto& [name, number] : states_->state()) state.logical[compression_prefix + name] = number;
   state.circumstances = {{"stage", std::uint64_t{job_.zero.stage}},
-                         {"instruction_path", std::string{ops::name_of(ops::instruction_path())}}};
+                         {"instruction_path", std::string{ops::name_of(ops::instruction_path())}},
+                         {"device", kind_of(replica_.device())}};
   state.job = job_.effective();
   return state;
 }
@@ -311,6 +314,12 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
     log::warning(str("this checkpoint was written with ", path, " instructions and goes on with ",
                      ops::name_of(ops::instruction_path()),
                      ": the last bits of matrix products may differ from there on"));
+  // One that is older than GPUs has no such value.
+  const auto device = state.circumstances.find("device");
+  const std::string before = device == state.circumstances.end() ? "cpu" : std::get<std::string>(device->second);
+  if (before != kind_of(replica_.device()))
+    log::warning(str("this checkpoint was computed on device.type ", before, " and goes on on ",
+                     kind_of(replica_.device()), ": the last bits differ from there on"));
 }
 
 }  // namespace tranche

@@ -244,7 +244,7 @@ std::string Job::reference() const {
 <!-- Made by `tranche config --reference`; a test compares it with the program. -->
 
 JSON with comments. Keys that DeepSpeed has keep its names, meaning and defaults: a `ds_config.json` becomes a job by adding
-`model`, `data` and `steps`. A value of `null` or `"auto"` counts as absent. Whole numbers may be written `5e8`. An unknown key is an
+`model`, `data` and `steps`. A value of `null`, or of `"auto"` where that is no word of the key's, counts as absent. Whole numbers may be written `5e8`. An unknown key is an
 error that names the nearest known one. `--set a.b=c` on the command line overrides any key. `tranche config job.json` prints
 every value with where it came from.
 

@@ -20,8 +20,8 @@ struct OpenedModel {
   // instead: as a replica's.
   OpenedModel(OpenedCheckpoint checkpoint, Session& session, Replica::Instead instead = {})
       : opened(std::move(checkpoint)),
-        device(session.make_device(opened.job->device)),
-        host(session.make_host(opened.job->device)),
+        device(session.make_cpu_device(opened.job->device)),
+        host(session.make_host(opened.job->device, *device)),
         disk(opened.job->offload),
         world(session.make_world(*device)),
         replica(*opened.job, *world, {*device, *host, disk}, std::move(instead)),

@@ -84,10 +84,14 @@ bool Plan::fits() const { return std::ranges::all_of(memories, &PlannedMemory::f
 Plan make_plan(const Job& job, std::size_t ranks_on_host) {
   const Doing frame{[&] { return str("planning for ", job.batch.deal.ranks, " ranks"); }};
   constexpr std::size_t rank = 0;  // every rank does the same
-  ShapeDevice device, host{Device::unlimited, Tier::host};
+  // A GPU's memory is nobody else's, and what passes between it and the host counts in neither tier.
+  const bool on_gpus = job.device.type == DeviceConfig::Type::cuda;
+  ShapeDevice on_cpu, staging, on_gpu{staging}, host{Device::unlimited, Tier::host};
+  ShapeDevice& device = on_gpus ? on_gpu : on_cpu;
   for (Device* each : {&device, &host}) each->ledger().note_moments(moment);
   CountedDisk disk;
-  const std::unique_ptr<Communicator> world = counting_communicator(rank, job.batch.deal.ranks, ranks_on_host, device);
+  const std::unique_ptr<Communicator> world =
+      counting_communicator(rank, job.batch.deal.ranks, on_gpus ? 1 : ranks_on_host, device);
   Assembly assembly{job, "", *world, {device, host, disk}};
 
   // Where every schedule of compression has ended.

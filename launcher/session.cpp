@@ -5,10 +5,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "launcher/gpu_limits.h"
 #include "launcher/ranks.h"
 #include "runtime/base/log.h"
 #include "runtime/checkpoint/checkpoint.h"
+#include "runtime/comm/staged.h"
+#include "runtime/ops/cuda_backend.h"
 #include "runtime/ops/instruction_path.h"
+#include "runtime/ops/kernels.h"
 
 namespace tranche {
 namespace {
@@ -32,12 +36,61 @@ Session::Session() : control_device_(1, Device::unlimited, sharing()), control_(
   ops::use_instruction_path(static_cast<ops::InstructionPath>(*std::min_element(paths.begin(), paths.end())));
 }
 
-std::unique_ptr<CpuDevice> Session::make_device(const DeviceConfig& config) const {
+std::unique_ptr<Device> Session::make_device(const Job& job) {
+  const DeviceConfig& config = job.device;
+  if (config.type == DeviceConfig::Type::cpu) return make_cpu_device(config);
+  std::unique_ptr<Device> gpu;
+  const auto open = [&] {
+    check_gpus_can(job);
+    const ops::CudaBackend& backend = ops::open_cuda_backend();
+    gpu = backend.make_device(mpi_.rank_on_host(), mpi_.ranks_on_host(), config.capacity());
+    ops::use_cuda_kernels(backend.kernels());
+  };
+  if (config.type == DeviceConfig::Type::cuda) {
+    together(*control_, "device", open);
+    tell_different_gpus(*gpu);
+    return gpu;
+  }
+  std::string why_not;
+  try {
+    open();
+  } catch (const Error& error) {
+    why_not = without_frames(error.what());
+  }
+  const std::vector<std::string> reasons = control_->gather_text(why_not, "device");
+  const auto first = std::ranges::find_if_not(reasons, &std::string::empty);
+  if (first == reasons.end()) {
+    tell_different_gpus(*gpu);
+    return gpu;
+  }
+  const std::string who = ranks() == 1 ? "" : str(", because of rank ", first - reasons.begin());
+  log::info(str("device.type is auto: computing on the CPU", who, ": ", *first));
+  return make_cpu_device(config);
+}
+
+void Session::tell_different_gpus(const Device& mine) {
+  const auto model_of = [](const std::string& gpu) { return gpu.substr(std::min(gpu.find('('), gpu.size())); };
+  const std::vector<std::string> all = control_->gather_text(mine.description(), "GPUs");
+  for (std::size_t rank = 1; rank < all.size(); ++rank)
+    if (model_of(all[rank]) != model_of(all[0]))
+      return log::warning(str("ranks compute on different GPUs, rank 0 on ", all[0], " and rank ", rank, " on ",
+                              all[rank], ": the last bits depend on which rank computes what"));
+}
+
+std::unique_ptr<CpuDevice> Session::make_cpu_device(const DeviceConfig& config) const {
+  if (config.type == DeviceConfig::Type::cuda) log::info("this is computed on the CPU, though device.type is cuda");
   return std::make_unique<CpuDevice>(threads_of(config), config.capacity(), sharing());
 }
 
-std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config) const {
+std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, const Device& device) const {
+  if (device.type() == DeviceType::cuda)
+    return ops::open_cuda_backend().make_host(threads_of(config), config.host_capacity());
   return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);
+}
+
+std::unique_ptr<Communicator> Session::make_world(Device& device) {
+  if (device.type() == DeviceType::cuda) return staged_communicator(mpi_.communicator(control_device_), device);
+  return mpi_.communicator(device);
 }
 
 std::size_t Session::threads_of(const DeviceConfig& config) const {

@@ -23,17 +23,23 @@ class Session {
   std::size_t ranks() const { return mpi_.size(); }
   std::size_t ranks_on_host() const { return mpi_.ranks_on_host(); }
 
-  // Threads that a rank computes with: device.threads, else OMP_NUM_THREADS, else its share of the host's cores.
-  std::unique_ptr<CpuDevice> make_device(const DeviceConfig& config) const;
-  // Host memory for what a job offloads, worked on with as many threads; nobody else reads it.
-  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config) const;
+  // Collective: what "device.type" says, of one kind on every rank. A GPU that cannot be used ends the job with the
+  // reason (Exit 14 for what is amiss with it, Exit::job_file for what a job asks that GPUs cannot do); "auto" says the
+  // reason and takes the CPU.
+  std::unique_ptr<Device> make_device(const Job& job);
+  // For what the CPU alone computes. It says so where the job names a GPU. Threads: device.threads, else
+  // OMP_NUM_THREADS, else the rank's share of the host's cores.
+  std::unique_ptr<CpuDevice> make_cpu_device(const DeviceConfig& config) const;
+  // Host memory for what a job offloads from that device, worked on with as many threads; nobody else reads it.
+  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config, const Device& device) const;
   // Collective. One more for the same ranks, which another thread may use; its buffers count nowhere.
   std::unique_ptr<Communicator> make_control() { return mpi_.communicator(control_device_); }
   // Collective. Training's own communicator: its record holds nothing but the step's collectives.
-  std::unique_ptr<Communicator> make_world(Device& device) { return mpi_.communicator(device); }
+  std::unique_ptr<Communicator> make_world(Device& device);
 
  private:
   Sharing sharing() const;
+  void tell_different_gpus(const Device& mine);  // collective
   std::size_t threads_of(const DeviceConfig& config) const;
 
   MpiSession mpi_;

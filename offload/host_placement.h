@@ -26,8 +26,10 @@ class HostPlacement : public OptimizerPlacement {
 
  protected:
   void do_update(const Shards& gradients, const Work& work) override;
-  Tensor do_borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
-  void do_give_back(std::size_t, std::size_t, std::span<const float>) override {}
+  Tensor do_borrow(std::size_t kind, std::size_t unit) override { return state_.borrow(kind, unit); }
+  void do_give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override {
+    state_.give_back(kind, unit, borrowed);
+  }
 
  private:
   // A rounded piece on its way to the device.

@@ -26,7 +26,8 @@ Exit calibrate_checkpoint(const Options& options, Session& session) {
     file = std::make_unique<TokenFile>(options.data.empty() ? job.data.train : options.data);
     check_vocabulary(*file, job.model_config);
   });
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  const std::unique_ptr<CpuDevice> device = session.make_cpu_device(job.device),
+                                   host = session.make_host(job.device, *device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   compress::WatchedLinears linears;

@@ -6,9 +6,22 @@ namespace tranche {
 
 void JobOptions::add(CLI::App& command) {
   command.add_option("job", file, "job file (JSON with comments; docs/job-file.md)")->required()->type_name("FILE");
-  command.add_option("--set", overrides, "override a key of the job file; may be repeated")
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--set",
+          [this](const std::vector<std::string>& all) { overrides.insert(overrides.end(), all.begin(), all.end()); },
+          "override a key of the job file; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  add_device(command, overrides);
+}
+
+void add_device(CLI::App& command, std::vector<std::string>& overrides) {
+  command
+      .add_option_function<std::string>(
+          "--device", [&overrides](const std::string& type) { overrides.push_back("device.type=" + type); },
+          "what computes, as --set device.type does")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
 }
 
 void add_commands(CLI::App& app, Chosen& chosen) {

@@ -43,7 +43,10 @@ struct JobOptions {
   std::string file;
   std::vector<std::string> overrides;
 
-  void add(CLI::App& command);  // JOB and --set
+  void add(CLI::App& command);  // JOB, --set and --device
 };
+
+// --device: its override of the job's "device.type" goes to `overrides`, which outlives the command.
+void add_device(CLI::App& command, std::vector<std::string>& overrides);
 
 }  // namespace tranche

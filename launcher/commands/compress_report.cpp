@@ -80,7 +80,7 @@ ReportRow row_of_checkpoint(const std::string& name, const Validation& validatio
 
 ReportRow row_of_packed(const std::string& name, const Validation& validation, Session& session) {
   const OpenedPacked opened = open_packed(name, session);
-  const std::unique_ptr<CpuDevice> device = session.make_device(opened.job->device);
+  const std::unique_ptr<CpuDevice> device = session.make_cpu_device(opened.job->device);
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   PackedReplica replica{*opened.job, *opened.file, *device};
   std::uint64_t zeros = 0, weights = 0;

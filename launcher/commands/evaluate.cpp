@@ -42,7 +42,8 @@ Exit evaluate_checkpoint(const Options& options, Session& session) {
   const OpenedCheckpoint opened = open_newest(options.job, options.checkpoint, session);
   const Job& job = *opened.job;
   const std::unique_ptr<TokenFile> file = open_validation(options, job, session);
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  const std::unique_ptr<Device> device = session.make_device(job);
+  const std::unique_ptr<CpuDevice> host = session.make_host(job.device, *device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   Replica replica{job, *world, {*device, *host, disk}};
@@ -66,7 +67,7 @@ Exit evaluate_packed(const Options& options, Session& session) {
   });
   check_same_job(*job, session.control());
   const std::unique_ptr<TokenFile> file = open_validation(options, *job, session);
-  const std::unique_ptr<CpuDevice> device = session.make_device(job->device);
+  const std::unique_ptr<CpuDevice> device = session.make_cpu_device(job->device);
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   PackedReplica replica{*job, *opened.file, *device};
   const Evaluation result = evaluate(replica.model(), Objective{}, *file, job->batch.micro_batch_size,

@@ -18,6 +18,7 @@ struct Options {
   std::size_t tokens = 256, top_k = 0;
   double temperature = 1, top_p = 1;
   std::uint64_t seed = 1;
+  std::vector<std::string> overrides{};  // of the checkpoint's job
 };
 
 // The prompt's text and tokens, and what turns one into the other.
@@ -63,10 +64,11 @@ void continue_text(const Options& options, const Session& session, const Prompt&
 }
 
 Exit generate_from_checkpoint(const Options& options, Session& session) {
-  const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session);
+  const OpenedCheckpoint opened = open_checkpoint(options.checkpoint, session, options.overrides);
   const Job& job = *opened.job;
   const Prompt prompt = read_prompt(options, session, [&] { return TokenFile{job.data.train}.tokenizer_definition(); });
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  const std::unique_ptr<Device> device = session.make_device(job);
+  const std::unique_ptr<CpuDevice> host = session.make_host(job.device, *device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   Replica replica{job, *world, {*device, *host, disk}};
@@ -81,7 +83,7 @@ Exit generate_from_packed(const Options& options, Session& session) {
   const Prompt prompt = read_prompt(options, session, [&] {
     return TokenizerDefinition{description.tokenizer_kind, description.tokenizer_bytes};
   });
-  const std::unique_ptr<CpuDevice> device = session.make_device(opened.job->device);
+  const std::unique_ptr<CpuDevice> device = session.make_cpu_device(opened.job->device);
   PackedReplica replica{*opened.job, *opened.file, *device};
   continue_text(options, session, prompt, replica.model(), *device);
   return Exit::success;
@@ -105,6 +107,7 @@ void add_generate(CLI::App& app, Chosen& chosen) {
                    "a run's directory (its newest complete step), one step's, or a packed model")
       ->required()
       ->type_name("DIR|FILE");
+  add_device(*command, options->overrides);
   command->add_option("--prompt", options->prompt, "what the text begins with; by default a line break")
       ->type_name("TEXT");
   command->add_option("--tokens", options->tokens, "how many to make")

@@ -134,15 +134,15 @@ std::map<std::string, std::map<std::string, std::uint64_t>> peaks_by_tier(const 
 }
 
 // From the first memory that is taken to the last checkpoint.
-Exit run_job(const Options& options, Session& session, const Start& start, Reporter& reporter) {
+Exit run_job(const Options& options, Session& session, const Start& start, Device& device, Reporter& reporter) {
   const Job& job = *start.job;
-  const std::unique_ptr<CpuDevice> device = session.make_device(job.device), host = session.make_host(job.device);
+  const std::unique_ptr<CpuDevice> host = session.make_host(job.device, device);
   SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  const std::unique_ptr<Communicator> world = session.make_world(device);
   world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
   const std::unique_ptr<Communicator> witnesses = job.train.compares() ? session.make_control() : nullptr;
-  const Memory memory{*device, *host, disk};
+  const Memory memory{device, *host, disk};
   Assembly assembly{
       job, start.tokens->sha256(), *world, memory, {.savers = savers.get(), .witnesses = witnesses.get()}};
   if (start.resumes)
@@ -153,16 +153,16 @@ Exit run_job(const Options& options, Session& session, const Start& start, Repor
   trace::name_thread("compute");
   trace::Account time;
   StepTrace trace{options.trace, trainer.steps(), session.control()};
-  const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, *device};
+  const BatchReader reader{*start.tokens, job.batch, job.data.sequence_length, job.train.seed, device};
 
   const bool speaks = session.rank() == 0;
   std::optional<Teller> teller;
   if (speaks) {
-    teller.emplace(job, *device, *world, trainer.steps());
+    teller.emplace(job, device, *world, trainer.steps());
     log::info(str(job.model_config.type, " of ",
                   count_text(static_cast<double>(assembly.replica().model().parameters())), " parameters, ZeRO stage ",
                   job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks", " of ",
-                  device->pool().threads(), " threads, ", ops::name_of(ops::instruction_path()), " instructions, ",
+                  device.description(), ", ", ops::name_of(ops::instruction_path()), " instructions, ",
                   job.batch.deal.micro_batches, " micro-batches a step"));
   }
   if (trainer.steps() >= job.train.steps)
@@ -205,13 +205,14 @@ Exit train(const Options& options, Session& session, const std::unique_ptr<Repor
   together(session.control(), "job", [&] { read_start(options, session.rank(), session.ranks(), start); });
   const Job& job = *start.job;
   check_same_job(job, session.control());
+  const std::unique_ptr<Device> device = session.make_device(job);
   for (const std::string& line : job.without_effect()) log::info(line);
   together(session.control(), "plan", [&] {
     const bool limited = job.device.memory != 0 || (job.uses_host() && job.device.host_memory != 0);
     if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
   });
   try {
-    return run_job(options, session, start, *reporter);
+    return run_job(options, session, start, *device, *reporter);
   } catch (const Error& error) {
     if (error.exit() != Exit::out_of_memory) throw;
     // The plan knows only what the job limits; the machine's own memory may have ended as well.

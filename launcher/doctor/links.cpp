@@ -68,7 +68,7 @@ std::vector<double> rates_of_broadcasts(Communicator& world, std::span<std::byte
 }  // namespace
 
 Links measure_links(Session& session) {
-  const std::unique_ptr<CpuDevice> device = session.make_device({});
+  const std::unique_ptr<CpuDevice> device = session.make_cpu_device({});
   const std::unique_ptr<Communicator> world = session.make_world(*device);
   constexpr std::size_t mebibyte = std::size_t{1} << 20;
   const std::size_t ranks = world->size();

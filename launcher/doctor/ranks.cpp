@@ -75,7 +75,7 @@ Exit be_rank() {
   const Links links = measure_links(session);
   const std::string mine = text_of({.host = this_machine().name,
                                     .cores = cores_of_this_process(),
-                                    .threads = session.make_device({})->pool().threads(),
+                                    .threads = session.make_cpu_device({})->pool().threads(),
                                     .rate = links.rates[session.rank()]});
   RanksReport report{.mpi = mpi_library(),
                      .thread_level = mpi_thread_level(),

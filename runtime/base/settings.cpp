@@ -17,6 +17,11 @@ bool is_absent(const Json& value) {
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
+// A choice may have the word for itself.
+bool is_absent(const Setting& setting, const Json& value) {
+  return is_absent(value) && (value.is_null() || setting.type.find("\"auto\"") == std::string::npos);
+}
+
 std::string_view last_part(std::string_view path) { return path.substr(path.rfind('.') + 1); }
 
 // How many letters must be put in, left out, replaced or swapped with their neighbour to get from one to the other.
@@ -145,7 +150,7 @@ void Section::load_within(const Json& object, const Section& root) {
   for (const auto& setting : settings_) {
     const std::string path = path_to(setting->name);
     const auto found = object.find(setting->name);
-    const Json* value = found == object.end() || is_absent(*found) ? nullptr : &*found;
+    const Json* value = found == object.end() || is_absent(*setting, *found) ? nullptr : &*found;
     if (setting->kind == SettingKind::section) {
       if (setting->applies()) setting->section->load_within(value != nullptr ? *value : Json::object(), root);
       continue;

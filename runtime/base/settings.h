@@ -228,8 +228,8 @@ class Section {
 
   // ---- Reading ---------------------------------------------------------------------------------------------------
 
-  // Stores what the object says in the variables. null and "auto" (as Hugging Face writes it) count as absent.
-  // Throws Exit::job_file, naming file and line or the --set, the key's path and what was expected.
+  // Stores what the object says in the variables. null and "auto", unless a choice has that word, count as absent (as
+  // Hugging Face writes it). Throws Exit::job_file, naming file and line or the --set, path and what was expected.
   void load(const Json& object, const Source& source);
 
   // Whether file or command line gave the value at this path ("optimizer.params.lr").

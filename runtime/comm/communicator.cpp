@@ -8,11 +8,22 @@
 
 namespace tranche {
 
-Event Communicator::all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
+void Communicator::check_rows(std::span<const std::byte> mine, std::span<std::byte> all,
+                              const std::string& label) const {
   check(all.size() == mine.size() * size_, "all_gather of ", label, ": ", size_, " rows of ", mine.size(),
         " bytes do not fill ", all.size());
+}
+
+Event Communicator::all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
+  check_rows(mine, all, label);
   record("all_gather", label, mine.size() * (size_ - 1));
   return do_all_gather(mine, all, std::move(label));
+}
+
+void Communicator::all_gather_staged(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
+  check_rows(mine, all, label);
+  record("all_gather", label, mine.size() * (size_ - 1));
+  do_all_gather_staged(mine, all, std::move(label));
 }
 
 Event Communicator::exchange(std::span<const std::byte> mine, Consume consume, std::string label) {
@@ -86,8 +97,12 @@ bool Communicator::all_agree(bool mine, std::string label) {
                              [](const std::vector<std::byte>& row) { return row.front() != std::byte{0}; });
 }
 
-void Communicator::do_gather_on_host(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
+void Communicator::do_all_gather_staged(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
   do_all_gather(mine, all, std::move(label)).wait();
+}
+
+void Communicator::do_gather_on_host(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {
+  do_all_gather_staged(mine, all, std::move(label));
 }
 
 void Communicator::record(std::string_view op, const std::string& label, std::size_t bytes) {

@@ -48,6 +48,8 @@ class Communicator {
 
   // all: (size, n) bytes; row r becomes rank r's `mine`: (n). mine may be row rank() of all.
   Event all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label);
+  // Blocking: the same of what the device's staging() holds.
+  void all_gather_staged(std::span<const std::byte> mine, std::span<std::byte> all, std::string label);
 
   // Row r of `mine`, (size, n) bytes, goes to rank r. What rank 0, 1, 2... sent to this rank is consumed in that order:
   // an ordered reduce-scatter when `consume` adds. mine must stay unchanged until the event.
@@ -81,10 +83,13 @@ class Communicator {
   virtual Event do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) = 0;
   virtual Event do_exchange(std::span<const std::byte> mine, Consume consume, std::string label) = 0;
   virtual Event do_broadcast(std::span<std::byte> data, std::size_t root, std::string label) = 0;
+  // Blocking; for devices whose memory is not the host's.
+  virtual void do_all_gather_staged(std::span<const std::byte> mine, std::span<std::byte> all, std::string label);
   // Blocking: as all_gather, of what lies in the host's memory, whatever the device is.
   virtual void do_gather_on_host(std::span<const std::byte> mine, std::span<std::byte> all, std::string label);
 
  private:
+  void check_rows(std::span<const std::byte> mine, std::span<std::byte> all, const std::string& label) const;
   void record(std::string_view op, const std::string& label, std::size_t bytes);
   // Blocking: every rank's bytes, rank by rank, of any lengths.
   std::vector<std::vector<std::byte>> gather_rows(std::string_view op, std::span<const std::byte> mine,

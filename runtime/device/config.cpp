@@ -6,7 +6,10 @@ namespace tranche {
 
 void DeviceConfig::declare(Section& device) {
   device.all_may_change();
-  device.choice<DeviceType>("type", type, {{"cpu", DeviceType::cpu}}).about("What computes.");
+  device.choice<Type>("type", type, {{"auto", Type::automatic}, {"cpu", Type::cpu}, {"cuda", Type::cuda}})
+      .about(
+          "What computes: a GPU for each rank (`cuda`, docs/cuda.md), the CPU, or GPUs where every rank has one that "
+          "can be used, and else the CPU (`auto`), which is said once. Ranks compute on one kind of device.");
   device.bytes("memory", memory)
       .about(
           "What one rank may hold; 0: no limit but the machine's. A job whose plan exceeds it is refused before its "

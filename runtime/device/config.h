@@ -10,7 +10,7 @@ namespace tranche {
 class Section;
 
 struct DeviceConfig {
-  DeviceType type = DeviceType::cpu;
+  enum class Type { automatic, cpu, cuda } type = Type::cpu;
   std::size_t memory = 0;       // bytes a rank may hold; 0: no limit but the machine's
   std::size_t host_memory = 0;  // the same of what is offloaded to the host
   std::size_t threads = 0;  // that compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores over its ranks

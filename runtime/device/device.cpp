@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/device/side_stream.h"
 
 namespace tranche {
 namespace {
@@ -14,6 +15,13 @@ std::string_view what_may_help(Tier tier) {
   return "more ranks, a higher zero_optimization.stage, zero_optimization.offload_optimizer, activation checkpointing, "
          "a smaller train_micro_batch_size_per_gpu, or a larger device.memory.";
 }
+
+// Where a thread's work is done when its call returns, every order is kept.
+class OnTheCallingThread : public SideStream {
+ public:
+  Place here() override { return {}; }
+  void run(const Place&, const std::function<void()>& work) override { work(); }
+};
 }  // namespace
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
@@ -60,10 +68,14 @@ Buffer Device::allocate(std::size_t bytes, Category category, std::string_view o
   return buffer;
 }
 
+std::unique_ptr<SideStream> Device::side_stream() { return std::make_unique<OnTheCallingThread>(); }
+
 void Device::fill_zero(std::byte* data, std::size_t bytes) { std::memset(data, 0, bytes); }
 
 void Device::read(const std::byte* data, std::span<std::byte> into) const {
   std::memcpy(into.data(), data, into.size());
 }
+
+void Device::write(std::byte* data, std::span<const std::byte> from) { std::memcpy(data, from.data(), from.size()); }
 
 }  // namespace tranche

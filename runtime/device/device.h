@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "runtime/device/ledger.h"
@@ -17,6 +18,7 @@ namespace tranche {
 class CopyStream;
 class Device;
 class MemoryFile;
+class SideStream;
 
 // Owns bytes on a device, aligned to 64. Move-only; empty after a move.
 class Buffer {
@@ -61,15 +63,22 @@ class Device {
   DeviceType type() const { return type_; }
   Tier tier() const { return tier_; }
   std::size_t capacity() const { return capacity_; }
+  virtual std::string description() const = 0;  // for logs: "4 threads", "GPU 0 (its name)"
   Ledger& ledger() { return ledger_; }
   const Ledger& ledger() const { return ledger_; }
 
   // Copies between this device's memory and the host's.
   virtual std::unique_ptr<CopyStream> copy_stream() = 0;
+  // Another order of work, beside that of the threads that compute.
+  virtual std::unique_ptr<SideStream> side_stream();
 
-  // What the host does to bytes of this device; a device whose memory the host cannot address does it its own way.
+  // What the host does to bytes of this device; a device whose memory the host cannot address does it its own way, in
+  // the order of what the calling thread had it do. What is read is there on return; what is written from may change.
   virtual void fill_zero(std::byte* data, std::size_t bytes);
   virtual void read(const std::byte* data, std::span<std::byte> into) const;
+  virtual void write(std::byte* data, std::span<const std::byte> from);
+  // Memory that the host can address, for what passes between both: the device itself where that is so.
+  virtual Device& staging() { return *this; }
 
   // Where peers on the host can read what this device holds for them; null: nowhere.
   virtual const MemoryFile* memory_file() const { return nullptr; }

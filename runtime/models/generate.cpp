@@ -74,7 +74,7 @@ NextLogits next_logits(Model& model, Device& device) {
     }
     const std::span<const std::int32_t> added = window.subspan(seen->size());
     const Tensor tokens = Tensor::empty(device, "tokens", Category::activations, {1, added.size()}, DType::int32);
-    std::copy(added.begin(), added.end(), tokens.span<std::int32_t>().begin());
+    tokens.assign(std::as_bytes(added));
     seen->clear();  // should the forward fail
     const KeyValueCache::Use use{*cache};
     const Tensor logits = model.forward(tokens);  // (1, sequence, vocabulary)
@@ -82,7 +82,8 @@ NextLogits next_logits(Model& model, Device& device) {
     const std::size_t vocabulary = logits.cols();
     const Tensor last = logits.sibling("last logits", {vocabulary}, DType::float32);
     ops::convert(logits.view(logits.size() - vocabulary, {vocabulary}), last);
-    const std::span<const float> values = last.span<float>();
+    const Tensor read = last.on_host();
+    const std::span<const float> values = read.span<float>();
     return std::vector<float>(values.begin(), values.end());
   };
 }

@@ -30,7 +30,7 @@ Tensor LinearForm::rows(const Tensor& numbers, const Parameter& table) const {
 }
 
 void SumPlacement::add(std::span<const std::byte> from, DType dtype, const Tensor& sum) {
-  ops::accumulate(from, dtype, sum.span<float>());
+  ops::accumulate(from, dtype, sum);
 }
 
 Event SumPlacement::add(const Tensor& gradient, const Tensor& sum) {

@@ -1,7 +1,6 @@
 #include "runtime/ops/elementwise.h"
 
 #include "runtime/ops/arguments.h"
-#include "runtime/ops/cpu/paths/paths.h"
 #include "runtime/ops/kernels.h"
 
 namespace tranche::ops {
@@ -44,12 +43,15 @@ void scale(const Tensor& x, float factor) {
   kernels_of(x.device()).elementwise.scale(x.device(), {.x = elements_of(x), .factor = factor, .size = x.size()});
 }
 
-void accumulate(std::span<const std::byte> from, DType dtype, std::span<float> sum) {
+void accumulate(std::span<const std::byte> from, DType dtype, const Tensor& sum) {
+  check_dtype("accumulate", "the sum", sum, DType::float32);
   check(is_floating(dtype), "accumulate: the addends are ", name_of(dtype), ", expected float32, bfloat16 or float16");
   check(from.size() == sum.size() * bytes_of(dtype), "accumulate: ", from.size(), " bytes of ", name_of(dtype),
         " do not match ", sum.size(), " sums");
   const Elements elements{const_cast<std::byte*>(from.data()), dtype};
-  cpu_kernels(instruction_path()).elementwise.accumulate({.from = elements, .sum = sum.data(), .size = sum.size()});
+  kernels_of(sum.device())
+      .elementwise.accumulate(sum.device(),
+                              {.from = elements, .sum = elements_of(sum).as<float>(), .size = sum.size()});
 }
 
 void dropout(const Tensor& x, float probability, RandomKey key, const Tensor& y) {

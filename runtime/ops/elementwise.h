@@ -21,9 +21,9 @@ void convert(const Tensor& x, const Tensor& y);
 // x *= factor, float32.
 void scale(const Tensor& x, float factor);
 
-// sum[i] += from[i] for float32, bfloat16 or float16 `from`, each added exactly as float32. Runs on the calling thread
-// alone and touches no device state: collectives call it from their own thread.
-void accumulate(std::span<const std::byte> from, DType dtype, std::span<float> sum);
+// sum[i] += from[i] for float32, bfloat16 or float16 `from` in memory of the sum's device, each added exactly as
+// float32. Runs on the calling thread alone and touches no device state: collectives call it from their own thread.
+void accumulate(std::span<const std::byte> from, DType dtype, const Tensor& sum);
 
 // y[i] = number i of key's stream kept (uniform >= probability) ? x[i] / (1 - probability) : 0. Its own gradient: apply
 // it to dy with the same key.

@@ -34,7 +34,8 @@ StatePiece StateTensors::piece(std::size_t unit, std::size_t first, std::size_t 
   StatePiece piece{
       .name = units_[unit]->name(), .unit = unit, .first = first, .master = master(unit).view(first, part)};
   if (gradient) piece.gradient = gradient.view(first, part);
-  for (std::size_t kind = 1; kind < kinds_.size(); ++kind) piece.moments.push_back(of(kind, unit).view(first, part));
+  for (std::size_t kind = 1; kind < kinds_.size(); ++kind)
+    piece.moments.push_back(kinds_[kind][unit].view(first, part));
   return piece;
 }
 

@@ -98,7 +98,11 @@ class StateTensors {
   void add_moment(const std::string& name);
 
   const Tensor& master(std::size_t unit) const { return kinds_[0][unit]; }
-  const Tensor& of(std::size_t kind, std::size_t unit) const { return kinds_[kind][unit]; }
+  // A kind of a unit's state where the host can address it, and back from there.
+  Tensor borrow(std::size_t kind, std::size_t unit) const { return kinds_[kind][unit].on_host(); }
+  void give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) const {
+    kinds_[kind][unit].assign(std::as_bytes(borrowed));
+  }
   // Elements first .. first + count of a unit's state, without a rounded copy; gradient: may be none.
   StatePiece piece(std::size_t unit, std::size_t first, std::size_t count, const Tensor& gradient) const;
 
@@ -118,8 +122,10 @@ class ResidentPlacement : public OptimizerPlacement {
 
  protected:
   void do_update(const Shards& gradients, const Work& work) override;
-  Tensor do_borrow(std::size_t kind, std::size_t unit) override { return state_.of(kind, unit); }
-  void do_give_back(std::size_t, std::size_t, std::span<const float>) override {}
+  Tensor do_borrow(std::size_t kind, std::size_t unit) override { return state_.borrow(kind, unit); }
+  void do_give_back(std::size_t kind, std::size_t unit, std::span<const float> borrowed) override {
+    state_.give_back(kind, unit, borrowed);
+  }
 
  private:
   Precision precision_;

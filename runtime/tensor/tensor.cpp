@@ -27,6 +27,19 @@ const Tensor& Tensor::fill_zero() const {
   return *this;
 }
 
+Tensor Tensor::on_host() const {
+  Device& host = device().staging();
+  if (&host == &device()) return detached();
+  const Tensor copy = empty(host, name() + " on the host", storage_->category(), shape_, dtype());
+  device().read(data(), copy.byte_span());
+  return copy;
+}
+
+void Tensor::assign(std::span<const std::byte> from) const {
+  check(from.size() == bytes(), name(), " of ", bytes(), " bytes cannot become ", from.size());
+  if (from.data() != data()) device().write(data(), from);
+}
+
 Tensor Tensor::view(std::size_t first, Shape part) const {
   check(first + part.size() <= size(), name(), ": a view of ", part, " at ", first, " does not fit in ", shape_);
   return {storage_, offset_ + first, part};

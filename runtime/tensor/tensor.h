@@ -81,6 +81,11 @@ class Tensor {
   }
   std::span<std::byte> byte_span() const { return {data(), bytes()}; }
 
+  // Itself, or a copy in memory that the host can address: a device's staging().
+  Tensor on_host() const;
+  // Its content becomes these bytes, which lie on the host: all that it has.
+  void assign(std::span<const std::byte> from) const;
+
   // The only element, on the host.
   template <class T> T scalar() const {
     check(size() == 1, name(), " has ", size(), " elements, not one");

@@ -79,7 +79,7 @@ void CopyCheck::compare_copy(const Unit& unit) {
   for (std::size_t part = 0; part < parts_of(index); ++part) {
     const std::size_t owner = parts_of(index) == 1 ? ranks_.rank() : part;
     if (told_[owner][index].known == 0) continue;
-    const Tensor copy = unit.values().view(part * size, {1, size});
+    const Tensor copy = unit.values().view(part * size, {1, size}).on_host();
     ensure(corrupted, sums_.working_now(index, copy) == told_[owner][index].value, "a bit has flipped: rank ",
            ranks_.rank(), " reads other parameters than rank ", owner, " made in update ", updates_, ", in ",
            names_of(unit, part * size, size),

@@ -72,7 +72,7 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
   // One gather for all units: ranks hold equally many blocks of each, and so does every row of the result.
   std::size_t blocks = 0;  // of a rank
   for (const Tensor& gradient : gradients) blocks += gradient.size() / ops::block;
-  Device& device = gradients.front().device();
+  Device& device = gradients.front().device().staging();
   const Buffer partials = device.allocate(replica.size() * blocks * sizeof(double), Category::communication,
                                           "partial sums of the gradient norm");
   const std::span all{reinterpret_cast<double*>(partials.data()), replica.size() * blocks};  // (ranks, blocks)
@@ -82,7 +82,7 @@ GradientNorm scaled_norm(const Shards& gradients, float factor, const std::vecto
     ops::scale_and_sum_squares(gradients[u], factor, mine.subspan(first, count));
     first += count;
   }
-  replica.all_gather(std::as_bytes(mine), std::as_writable_bytes(all), "gradient norm").wait();
+  replica.all_gather_staged(std::as_bytes(mine), std::as_writable_bytes(all), "gradient norm");
 
   double squares = 0;
   std::size_t first = 0;  // of this unit in a rank's row
@@ -104,8 +104,8 @@ std::string first_non_finite(const Shards& gradients, const std::vector<Owned>& 
   std::string mine;
   for (std::size_t u = 0; u < gradients.size() && mine.empty(); ++u)
     if (const auto at = ops::first_non_finite(gradients[u]))
-      mine = str(u, " ", place_of(*owned[u].unit, owned[u].first + *at), " = ", gradients[u].span<const float>()[*at],
-                 " on rank ", replica.rank());
+      mine = str(u, " ", place_of(*owned[u].unit, owned[u].first + *at), " = ",
+                 gradients[u].view(*at, {1}).scalar<float>(), " on rank ", replica.rank());
   std::string first;
   std::size_t first_unit = gradients.size();
   for (const std::string& each : replica.gather_text(mine, "first non-finite gradient")) {

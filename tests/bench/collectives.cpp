@@ -51,9 +51,7 @@ void measure_all(Communicator& world, CpuDevice& device, std::size_t bytes) {
   const Tensor sum = Tensor::zeros(device, "sum", Category::gradients, {1, elements}, DType::float32);
   const Tensor own = Tensor::zeros(device, "own", Category::activations, whole, DType::float32);
   const auto row_of = [&](const Tensor& of, std::size_t rank) { return of.byte_span().subspan(rank * row, row); };
-  const auto add = [&](std::size_t, std::span<const std::byte> from) {
-    ops::accumulate(from, DType::float32, sum.span<float>());
-  };
+  const auto add = [&](std::size_t, std::span<const std::byte> from) { ops::accumulate(from, DType::float32, sum); };
   const auto copy_rows = [&](bool its_own) {
     for (std::size_t rank = 0; rank < world.size(); ++rank)
       if (its_own || rank != world.rank()) std::memcpy(row_of(all, rank).data(), row_of(own, rank).data(), row);

@@ -21,15 +21,19 @@ std::string demangled(const std::string& name) {
 }  // namespace
 
 std::vector<Kernel> kernels_in(std::string_view log) {
-  static const std::regex begins("Compiling entry function '([^']+)'");
+  static const std::regex begins("Compiling entry function '([^']+)' for 'sm_([0-9]+)'");
   static const std::regex memory("([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
   static const std::regex registers("Used ([0-9]+) registers");
   std::vector<Kernel> kernels;
+  bool is_recorded = false;
   std::istringstream lines{std::string{log}};
   for (std::string line; std::getline(lines, line);) {
     std::smatch match;
-    if (std::regex_search(line, match, begins)) kernels.push_back({.name = demangled(match[1])});
-    if (kernels.empty()) continue;
+    if (std::regex_search(line, match, begins)) {
+      is_recorded = match[2].str() == recorded_architecture;
+      if (is_recorded) kernels.push_back({.name = demangled(match[1])});
+    }
+    if (!is_recorded) continue;
     Kernel& last = kernels.back();
     if (std::regex_search(line, match, memory))
       last.stack_bytes = std::stoul(match[1]), last.spilled_bytes = std::stoul(match[2]) + std::stoul(match[3]);

@@ -13,6 +13,8 @@ struct Kernel {
   std::string name;  // demangled
   std::size_t registers = 0, stack_bytes = 0, spilled_bytes = 0;
 };
+// Those for the architecture of which the baseline is, whatever else was built.
+inline constexpr std::string_view recorded_architecture = "80";
 std::vector<Kernel> kernels_in(std::string_view log);
 
 // The largest of a source's kernels.

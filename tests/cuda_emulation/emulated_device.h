@@ -8,6 +8,7 @@ namespace tranche::cuda_emulation {
 class EmulatedDevice : public Device {
  public:
   EmulatedDevice() : Device(DeviceType::cuda, unlimited) {}
+  std::string description() const override { return "an emulated GPU"; }
   std::unique_ptr<CopyStream> copy_stream() override;
 
  protected:

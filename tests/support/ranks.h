@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -13,8 +14,8 @@
 namespace tranche::testing {
 
 // body(Communicator&) on `size` ranks at once, each on a thread of its own. Throws what the first rank to fail threw;
-// the others are stopped.
-template <class Body> void on_ranks(std::size_t size, Body body) {
+// the others are stopped. wrap: makes of a rank's communicator the one that it is given.
+template <class Body, class Wrap = std::identity> void on_ranks(std::size_t size, Body body, Wrap wrap = {}) {
   ThreadTeam team{size};
   std::mutex mutex;
   std::exception_ptr first;
@@ -22,7 +23,7 @@ template <class Body> void on_ranks(std::size_t size, Body body) {
     std::vector<std::jthread> ranks;
     for (std::size_t rank = 0; rank < size; ++rank)
       ranks.emplace_back([&, rank] {
-        const std::unique_ptr<Communicator> world = team.communicator(rank);
+        const std::unique_ptr<Communicator> world = wrap(team.communicator(rank));
         try {
           body(*world);
         } catch (...) {

@@ -100,6 +100,8 @@ CpuDevice::~CpuDevice() {
   for (const Ground* ground : {&own_, &shared_}) permit(ground->data, ground->reached);  // whoever gets these addresses
 }
 
+std::string CpuDevice::description() const { return str(pool_.threads(), " threads"); }
+
 std::unique_ptr<CopyStream> CpuDevice::copy_stream() { return std::make_unique<CpuCopyStream>(); }
 
 bool CpuDevice::reach(Ground& ground, std::size_t end) {

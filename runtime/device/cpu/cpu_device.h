@@ -32,6 +32,7 @@ class CpuDevice : public Device {
   ~CpuDevice() override;
 
   ThreadPool& pool() { return pool_; }
+  std::string description() const override;
   std::unique_ptr<CopyStream> copy_stream() override;
   const MemoryFile* memory_file() const override { return file_.get(); }
 

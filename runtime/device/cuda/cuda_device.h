@@ -23,16 +23,13 @@ class CudaDevice : public Device {
   CudaDevice(int ordinal, std::string name, std::size_t capacity);
   ~CudaDevice() override;
 
-  std::string description() const;  // for logs
+  std::string description() const override;
   void fill_zero(std::byte* data, std::size_t bytes) override;
   void read(const std::byte* data, std::span<std::byte> into) const override;
-  // As the calling thread's work in order; `from` may change on return.
-  void write(std::byte* data, std::span<const std::byte> from);
-  // Memory of the host for what passes between both.
-  PinnedHost& staging() { return staging_; }
+  void write(std::byte* data, std::span<const std::byte> from) override;
+  PinnedHost& staging() override { return staging_; }
   std::unique_ptr<CopyStream> copy_stream() override;
-  // Another order of work, beside the computing stream's.
-  std::unique_ptr<SideStream> side_stream();
+  std::unique_ptr<SideStream> side_stream() override;
 
   // What the calling thread has the device do goes here: the computing stream, but for side streams. Makes this the
   // thread's GPU.

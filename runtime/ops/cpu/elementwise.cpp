@@ -62,7 +62,7 @@ void scale(Device& device, const Scale& op) {
   });
 }
 
-void accumulate(const Accumulate& op) {
+void accumulate(Device&, const Accumulate& op) {
   with_type(op.from.dtype, [&](auto type) {
     const auto* from = op.from.as<const decltype(type)>();
     float* sum = op.sum;

@@ -4,6 +4,7 @@
 #include "runtime/device/device.h"
 #include "runtime/ops/cuda/launch.cuh"
 #include "runtime/ops/functors/loss.h"
+#include "runtime/ops/workspace.h"
 
 namespace tranche::ops::cuda {
 
@@ -21,7 +22,7 @@ struct ShareOfRow {
 };
 // One float32 on the device, for the gradient of a mean over the rows that count.
 template <class Gradient> Buffer share_of_a_row(Device& device, const Gradient& a) {
-  Buffer scratch = device.allocate(sizeof(float), Category::workspace, "a row's share of a loss's gradient");
+  Buffer scratch = row_share_workspace(device);
   over_rows(device, 1, a.rows,
             ShareOfRow{a.dloss, a.targets, a.ignored, a.rows, reinterpret_cast<float*>(scratch.data())});
   return scratch;

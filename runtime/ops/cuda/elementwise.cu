@@ -42,6 +42,11 @@ void store(Device& device, const Store& op) {
 }
 void convert(Device& device, const Convert& op) { store(device, {.from = op.x, .to = {op.y, false}, .size = op.size}); }
 
+void accumulate(Device& device, const Accumulate& op) {
+  const Elements sum{reinterpret_cast<std::byte*>(op.sum), DType::float32};
+  store(device, {.from = op.from, .to = {sum, true}, .size = op.size});
+}
+
 template <class T> struct ScaleElement {
   T* x;
   float factor;
@@ -119,7 +124,7 @@ ElementwiseKernels elementwise_kernels() {
           .store = store,
           .convert = convert,
           .scale = scale,
-          .accumulate = nullptr,  // of host memory: the CPU's
+          .accumulate = accumulate,
           .dropout = dropout,
           .fill_normal = fill_normal,
           .fill_constant = fill_constant};

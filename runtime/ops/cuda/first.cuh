@@ -6,6 +6,7 @@
 
 #include "runtime/device/device.h"
 #include "runtime/ops/cuda/launch.cuh"
+#include "runtime/ops/workspace.h"
 
 namespace tranche::ops::cuda {
 
@@ -25,7 +26,7 @@ template <class Holds> struct FindFirst {
 // The first i < size with holds(i), or size. Waits for the device.
 template <class Holds> std::size_t first_where(Device& device, std::size_t size, const Holds& holds) {
   if (size == 0) return 0;
-  const Buffer scratch = device.allocate(sizeof(std::uint64_t), Category::workspace, "a search's result");
+  const Buffer scratch = search_workspace(device);
   auto* found = reinterpret_cast<std::uint64_t*>(scratch.data());
   over_rows(device, 1, size, FindFirst<Holds>{size, holds, found});
   std::array<std::uint64_t, 1> result;

@@ -59,7 +59,7 @@ struct ElementwiseKernels {
   void (*store)(Device&, const Store&);
   void (*convert)(Device&, const Convert&);
   void (*scale)(Device&, const Scale&);
-  void (*accumulate)(const Accumulate&);  // on the calling thread
+  void (*accumulate)(Device&, const Accumulate&);  // on the calling thread, where the host computes
   void (*dropout)(Device&, const Dropout&);
   void (*fill_normal)(Device&, const FillNormal&);
   void (*fill_constant)(Device&, const FillConstant&);

@@ -14,9 +14,7 @@
 #include <vector>
 
 #include "runtime/base/error.h"
-#include "tests/cuda_emulation/launch.h"
-#include "tests/cuda_emulation/memory.h"
-#include "tests/cuda_emulation/streams.h"
+#include "tests/cuda_emulation/library/device_work.h"
 
 namespace tranche::cuda_emulation {
 namespace {
@@ -58,19 +56,6 @@ Given& given() {
 
 std::uint64_t sum_of(const void* data, std::size_t bytes) {
   return std::hash<std::string_view>{}({static_cast<const char*>(data), bytes});
-}
-
-// The device's side of a copy: each byte is an access.
-void access(const void* data, std::size_t bytes, bool writes) {
-  for (std::size_t i = 0; i < bytes; ++i) memory().access(static_cast<const std::byte*>(data) + i, 1, writes, nullptr);
-}
-
-// Work that is no kernel, under a launch number of its own.
-template <class Accesses> void as_copy(const char* name, const Accesses& accesses) {
-  running = {.kernel = name, .launch = next_launch(), .thread = 1, .block = 1, .copies = true};
-  accesses();
-  running.copies = false;
-  running.thread = 0;
 }
 
 void on_segfault(int, siginfo_t* info, void*) {

@@ -85,6 +85,15 @@ TEST(Settings, NullAndAutoCountAsAbsent) {
   EXPECT_FALSE(job.root.given("steps"));
 }
 
+TEST(Settings, AutoIsAValueWhereAChoiceHasTheWord) {
+  enum class Device { automatic, cpu } device = Device::cpu;
+  Section root{"", ""};
+  root.choice<Device>("device", device, {{"auto", Device::automatic}, {"cpu", Device::cpu}});
+  root.load(parse_json(R"({"device": "auto"})", "job.json", Exit::job_file), {"job.json", {}, {}});
+  EXPECT_EQ(device, Device::automatic);
+  EXPECT_TRUE(root.given("device"));
+}
+
 TEST(Settings, AnUnknownKeyIsAnErrorWithTheNearestKnownOne) {
   EXPECT_EQ(refusal("{\n\"step\": 3}"), R"(job.json:2: unknown key "step"; did you mean "steps"?)");
   EXPECT_EQ(refusal("{\"zero\": {\n\"stgae\": 3}}"),

@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "runtime/comm/staged.h"
+#include "runtime/device/cpu/cpu_device.h"
 #include "tests/runtime/comm/collectives.h"
 #include "tests/support/ranks.h"
 
@@ -25,6 +27,19 @@ TEST_P(Threads, Keep) {
     promise.body(*alone());
   else
     on_ranks(ranks, promise.body);
+}
+
+// What a device's memory needs that is not the host's: here the one stands for the other.
+TEST_P(Threads, KeepThroughStagingMemory) {
+  const auto [ranks, promise] = GetParam();
+  CpuDevice device;
+  const auto staged = [&](std::unique_ptr<Communicator> on_host) {
+    return staged_communicator(std::move(on_host), device);
+  };
+  if (ranks == no_team)
+    promise.body(*staged(alone()));
+  else
+    on_ranks(ranks, promise.body, staged);
 }
 
 INSTANTIATE_TEST_SUITE_P(

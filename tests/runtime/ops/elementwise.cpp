@@ -91,16 +91,17 @@ TEST_P(Elementwise, AccumulateAddsExactly) {
     Values expected(size);
     for (std::size_t i = 0; i < size; ++i)
       expected[i] = double{static_cast<float>(read(sum, i)) + static_cast<float>(read(from, i))};
-    accumulate(from.byte_span(), dtype, sum.span<float>());
+    accumulate(from.byte_span(), dtype, sum);
     expect_exactly(sum, expected);
   }
 }
 
 TEST(Accumulate, RefusesSizesThatDoNotMatch) {
-  std::vector<std::byte> from(10);
-  std::vector<float> sum(4);
+  TestDevice device;
+  const std::vector<std::byte> from(10);
+  const Tensor sum = blank(device, {4}, DType::float32);
   EXPECT_THROW(accumulate(from, DType::bfloat16, sum), Error);
-  EXPECT_THROW(accumulate(from, DType::int32, std::span{sum}.first(2)), Error);
+  EXPECT_THROW(accumulate(from, DType::int32, sum.view(0, {2})), Error);
 }
 
 TEST_P(Elementwise, DropoutIsAFunctionOfTheElementsNumber) {
@@ -202,7 +203,7 @@ TEST_P(Elementwise, GivesTheSameBitsEverywhere) {
     dropout(y, 0.1f, RandomKey{1, Purpose::dropout}, dropped);
     fill_normal(normal, RandomKey{1, Purpose::initialise}, 3, 0, 1);
     convert(normal, narrow);
-    accumulate(x.byte_span(), dtype, normal.span<float>());
+    accumulate(x.byte_span(), dtype, normal);
     return bytes_of_tensors({y, dropped, normal, narrow});
   });
 }

@@ -29,6 +29,23 @@ TEST(ScaleAndSumSquares, OfASliceIsTheSliceOfTheSums) {
   EXPECT_EQ(part, Values(all.begin() + 17, all.begin() + 24));
 }
 
+// A norm has the same bits on every device that holds a part of its gradients.
+TEST(ScaleAndSumSquares, AddsOverSixteenLanesThatMeetInHalves) {
+  TestDevice device;
+  const Tensor gradient = random_tensor(device, {5 * block}, DType::float32, 1);
+  const Values x = read(gradient);
+  Values expected, partials(5);
+  for (std::size_t b = 0; b < 5; ++b) {
+    Values lanes(16);
+    for (std::size_t i = b * block; i < (b + 1) * block; ++i) lanes[i % 16] += x[i] * x[i];
+    for (std::size_t half = 8; half != 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    expected.push_back(lanes[0]);
+  }
+  scale_and_sum_squares(gradient, 1, partials);
+  EXPECT_EQ(partials, expected);
+}
+
 TEST(ScaleAndSumSquares, NonFiniteValuesShowInTheirBlockAlone) {
   TestDevice device;
   for (const float bad : {nan, infinity, -infinity}) {

@@ -1,0 +1,157 @@
+// The program trains on emulated GPUs under mpirun. The emulator ends a run at an access that nothing orders or that
+// reads what nobody wrote, at a copy in the wrong place, and at whatever is left when it ends (docs/cuda.md).
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "launcher/plan.h"
+#include "runtime/base/file.h"
+#include "runtime/base/json.h"
+#include "tests/support/small_job.h"
+
+namespace tranche::testing {
+namespace {
+
+constexpr std::size_t steps = 3, micro_batches = 4;
+
+// How a run is arranged, and in which order its streams run.
+struct OnGpus {
+  Arrangement arrangement;
+  const char* streams = "eager";
+  std::vector<std::string> more{};  // --set
+};
+
+class OnEmulatedGpus : public ::testing::Test {
+ protected:
+  explicit OnEmulatedGpus(Numbers numbers = Numbers::float32) : numbers_(numbers) {}
+
+  // In float16 some steps overflow, and some do not.
+  SmallJob job() const {
+    SmallJob job{.numbers = numbers_, .micro_batches = micro_batches};
+    if (numbers_ == Numbers::float16) job.changes = {"fp16.initial_scale_power=20"};
+    return job;
+  }
+
+  int program(const std::string& command) const {
+    return std::system(str("LD_LIBRARY_PATH=" TRANCHE_EMULATED " TRANCHE_CUDA_PLUGIN=" TRANCHE_EMULATED
+                           "/libtranche_cuda.so ",
+                           command)
+                           .c_str());
+  }
+  // Trains in `directory`, from its newest checkpoint if there is one; the digest.
+  std::string digest_after(const OnGpus& run, const std::string& directory, std::size_t until = steps) {
+    const std::string log = (run_.folder() / (directory + ".log")).string();
+    std::string command =
+        str("TRANCHE_STREAM_ORDER=", run.streams, " mpirun -np ", run.arrangement.ranks, " " TRANCHE_PROGRAM " train ",
+            run_.write_job(job(), directory).string(), " --device cuda --resume --set steps=", until);
+    for (const std::string& each : run_.overrides(run.arrangement)) command += " --set " + each;
+    for (const std::string& each : job().changes) command += " --set " + each;
+    for (const std::string& each : run.more) command += " --set " + each;
+    EXPECT_EQ(program(command + " 2> " + log), 0) << read_small_file(log);
+    return checkpoint::digest(checkpoint::resolve(run_.folder() / directory));
+  }
+  std::vector<Json> metrics(const std::string& directory) const {
+    std::ifstream stream{run_.folder() / directory / "metrics.jsonl"};
+    std::vector<Json> all;
+    for (std::string line; std::getline(stream, line);)
+      all.push_back(parse_json(line, "metrics.jsonl", Exit::internal));
+    return all;
+  }
+  std::vector<double> losses(const std::string& directory) const {
+    std::vector<double> all;
+    for (const Json& step : metrics(directory)) all.push_back(step["loss"].get<double>());
+    return all;
+  }
+  // What `tranche ARGUMENTS` prints.
+  std::string printed_by(const std::string& arguments) const {
+    const std::string file = (run_.folder() / "printed.txt").string();
+    EXPECT_EQ(program(str(TRANCHE_PROGRAM " ", arguments, " > ", file)), 0) << arguments;
+    return read_small_file(file);
+  }
+
+  Numbers numbers_;
+  SmallRun run_;
+};
+
+class CudaTraining : public OnEmulatedGpus, public ::testing::WithParamInterface<Numbers> {
+ protected:
+  CudaTraining() : OnEmulatedGpus(GetParam()) {}
+};
+
+TEST_P(CudaTraining, HasTheSameBitsOnEveryNumberOfRanksStageTierAndOrderOfStreams) {
+  const std::string expected = digest_after({}, "alone");
+  const OnGpus runs[]{
+      {{.ranks = 1, .stage = 3, .recompute = true, .offload = Offload::slices_to_host}, "random:3"},
+      {{.ranks = 2, .stage = 1, .offload = Offload::partly_to_host}, "lazy"},
+      {{.ranks = 2, .stage = 2, .offload = Offload::to_disk}, "random:1"},
+      {{.ranks = 4, .stage = 3}, "lazy"},
+      {{.ranks = 4, .stage = 0}, "random:2"},
+  };
+  for (const OnGpus& run : runs) {
+    const std::string directory = str("ranks-", run.arrangement.ranks, "-stage-", run.arrangement.stage);
+    EXPECT_EQ(digest_after(run, directory), expected) << name_of(run.arrangement) << ", streams " << run.streams;
+    EXPECT_EQ(losses(directory), losses("alone"));
+  }
+  std::size_t skipped = 0;
+  for (const Json& step : metrics("alone")) skipped += step["skipped"].get<bool>();
+  EXPECT_EQ(skipped > 0, numbers_ == Numbers::float16);
+  EXPECT_LT(skipped, steps);
+}
+
+// Half of the run on one kind of device, half on the other: a checkpoint knows no device.
+TEST_F(OnEmulatedGpus, GoesOnFromACheckpointOnOtherRanksAndSavesBesideTheSteps) {
+  const std::string expected = digest_after({}, "whole");
+  digest_after({{.ranks = 2, .stage = 2}, "eager", {"checkpoint.every=1", "checkpoint.asynchronous=true"}}, "resumed",
+               1);
+  EXPECT_EQ(digest_after({{.ranks = 1, .offload = Offload::to_host}, "lazy"}, "resumed"), expected);
+}
+
+TEST_P(CudaTraining, LosesWhatTheCpuLoses) {
+  digest_after({}, "on_gpu");
+  run_.digest_after(steps, job(), {}, "on_cpu");
+  const std::vector<double> losses = this->losses("on_gpu");
+  ASSERT_EQ(losses.size(), steps);
+  const double bound = numbers_ == Numbers::float32 ? 1e-5 : 1e-3;
+  EXPECT_NEAR(losses.front(), run_.last().first_loss, bound);
+  EXPECT_NEAR(losses.back(), run_.last().loss, bound);
+}
+
+TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
+  for (const OnGpus& run : {OnGpus{{.ranks = 2, .stage = 3}}, {{.ranks = 2, .stage = 1, .recompute = true}}}) {
+    const std::string directory = str("measured-", run.arrangement.stage);
+    digest_after(run, directory);
+    std::vector<std::string> changes = run_.overrides(run.arrangement);
+    changes.emplace_back("device.type=cuda");
+    const std::vector<std::string> more = job().changes;
+    changes.insert(changes.end(), more.begin(), more.end());
+    Job planned{read_job(run_.folder() / (directory + ".json"), changes)};
+    planned.settle(run.arrangement.ranks);
+    const Json measured = metrics(directory).back()["peak_bytes"];
+    const Plan plan = make_plan(planned, run.arrangement.ranks);
+    for (std::size_t c = 0; c < category_count; ++c) {
+      const std::string category{name_of(static_cast<Category>(c))};
+      EXPECT_EQ(measured[category].get<std::size_t>(), plan.device().peaks[c])
+          << category << ", stage " << run.arrangement.stage;
+    }
+  }
+}
+
+TEST_F(OnEmulatedGpus, EvaluatesAndGeneratesAsTheCpuDoes) {
+  digest_after({}, "job");
+  const std::string job = (run_.folder() / "job").string();
+  const auto on = [&](const char* device, const std::string& what) {
+    return printed_by(str(what, " --device ", device));
+  };
+  const std::string evaluate =
+      str("evaluate ", job, ".json --samples 4 --set data.validation=", (run_.folder() / "train.h5").string());
+  EXPECT_EQ(on("cuda", evaluate), on("cpu", evaluate));
+  const std::string generate = str("generate ", job, " --tokens 20 --temperature 0 --prompt 'the '");
+  EXPECT_EQ(on("cuda", generate), on("cpu", generate));
+}
+
+INSTANTIATE_TEST_SUITE_P(Numbers, CudaTraining, ::testing::Values(Numbers::float32, Numbers::float16),
+                         [](const auto& each) { return each.param == Numbers::float32 ? "float32" : "float16"; });
+
+}  // namespace
+}  // namespace tranche::testing
