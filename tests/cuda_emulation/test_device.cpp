@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "runtime/base/error.h"
-#include "runtime/ops/cuda/table.h"
 #include "tests/cuda_emulation/emulated_device.h"
+#include "tests/cuda_emulation/kernels_under_test.h"
 #include "tests/cuda_emulation/launch.h"
 
 namespace tranche::ops {
@@ -24,7 +24,7 @@ cuda_emulation::Order wanted_order() {
 
 // What a GPU has in place of a number of threads: the order in which they run.
 std::unique_ptr<Device> make_test_device(std::size_t threads) {
-  use_cuda_kernels(cuda::cuda_kernels());
+  use_cuda_kernels(kernels_under_test());
   const std::size_t others = threads == 0 ? 0 : threads - 1, orders = std::size(cuda_emulation::all_orders);
   cuda_emulation::use_order(cuda_emulation::all_orders[(static_cast<std::size_t>(wanted_order()) + others) % orders]);
   return std::make_unique<cuda_emulation::EmulatedDevice>();

@@ -1,8 +1,8 @@
 // libtranche_cuda.so: what the program opens where there is a driver (runtime/ops/cuda_backend.h).
 #include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/cuda/gpus.h"
+#include "runtime/ops/cuda/blas_linear.h"
 #include "runtime/ops/cuda/stream.h"
-#include "runtime/ops/cuda/table.h"
 #include "runtime/ops/cuda_backend.h"
 
 namespace tranche::ops::cuda {
@@ -29,6 +29,6 @@ extern "C" const tranche::ops::CudaBackend* tranche_cuda_backend() {
                                                  .gpus = tranche::cuda::gpus,
                                                  .make_device = tranche::ops::cuda::make_device,
                                                  .make_host = tranche::ops::cuda::make_host,
-                                                 .kernels = tranche::ops::cuda::cuda_kernels};
+                                                 .kernels = tranche::ops::cuda::kernels_with_blas};
   return &backend;
 }
