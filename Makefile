@@ -69,7 +69,7 @@ fuzz:
 cuda:
 	$(deps) build cuda
 	cmake --preset cuda -D TRANCHE_CUDA_ARCHITECTURES=80
-	cmake --build --preset cuda --parallel $(JOBS) --target test_cuda_build
+	cmake --build --preset cuda --parallel $(JOBS) --target test_cuda_build test_gpu_ops test_gpu_attention test_gpu_linear
 	ctest --preset cuda --tests-regex test_cuda_build
 
 format:

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# What docs/cuda.md says has run on no GPU yet, run on the GPUs of this machine; writes a report as Markdown.
+#
+#   tests/gpu/verify.sh [--program build/cuda/tranche] [--gpus N] [--large job.json] [--quick] [REPORT]
+#
+# Kernels first, by the tests that are built beside the program (test_gpu_*). Then small jobs train on 1, 2 and 4 GPUs,
+# at every stage, with and without offload, in float32 and float16: they must end with the same digest, and their losses
+# are compared with the CPU's. --quick: two GPUs at stage 3, in float32. --gpus: how many to use; unless given, all that
+# the driver names. --large: a job (configs/gpt2-124m.jsonc) of which 20 steps are timed: tokens a second, peaks against
+# the plan. Ends with 1 if anything was not as it must be.
+set -euo pipefail
+
+program=build/cuda/tranche
+gpus=
+large=
+all_numbers="float32 float16" all_ranks="1 2 4" all_stages="0 1 2 3"
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+    --program) program=$2 ;;
+    --gpus) gpus=$2 ;;
+    --quick) all_numbers=float32 all_ranks=2 all_stages=3; shift; continue ;;
+    --large) large=$2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+report=$(realpath -m "${1:-gpu-report.md}")
+program=$(realpath "$program")
+[[ -z $large ]] || large=$(realpath "$large")
+gpus=${gpus:-$(nvidia-smi --list-gpus | wc -l)}
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+failures=0
+
+say() { printf '%s\n' "$*" >> "$report"; }
+must() {  # must WHAT COMMAND...: a line of the report, and whether it held
+  local what=$1
+  shift
+  if "$@" > log.txt 2>&1; then
+    say "| $what | yes |"
+  else
+    say "| $what | **no**: $(tail -n 1 log.txt) |"
+    failures=$((failures + 1))
+  fi
+}
+digest() { "$program" checkpoint digest "$1"; }
+losses() { sed -n 's/.*"loss":\([-0-9.e]*\).*/\1/p' "$1/metrics.jsonl"; }
+last_of() { sed -n "\$s/.*\"$2\":\([-0-9.e]*\).*/\1/p" "$1/metrics.jsonl"; }
+
+: > "$report"
+say "# Tranche on the GPUs of this machine"
+say
+say "$(date -u +%Y-%m-%d), $("$program" version 2>&1 | head -n 1), $gpus GPUs"
+command -v nvidia-smi > /dev/null && { say; say '```'; nvidia-smi --list-gpus >> "$report"; say '```'; }
+
+for line in $(seq 300); do echo "$line: the tranche holds its share of every unit, and sums."; done > text.txt
+"$program" tokenize --tokenizer byte --output train.h5 text.txt
+cat > job.json <<'JOB'
+{"model": {"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 32, "n_positions": 16, "vocab_size": 256},
+ "data": {"train": "train.h5", "sequence_length": 16},
+ "steps": 3, "seed": 5, "train_batch_size": 8, "train_micro_batch_size_per_gpu": 2, "gradient_clipping": 0.5,
+ "optimizer": {"type": "AdamW", "params": {"lr": 3e-3, "weight_decay": 0.1}}}
+JOB
+
+train() {  # train DIRECTORY RANKS OPTIONS...
+  local directory=$1 ranks=$2
+  shift 2
+  mpirun -np "$ranks" "$program" train job.json --set checkpoint.directory="$directory" "$@"
+}
+same_digest() { [[ $(digest "$1") == $(digest "$2") ]] || { echo "the digest is another"; return 1; }; }
+near() {  # near A B BOUND: the losses of two runs
+  paste <(losses "$1") <(losses "$2") | awk -v bound="$3" '
+    { off = $1 - $2; if (off < 0) off = -off; if (off > most) most = off }
+    END { printf "the most is %g\n", most; exit !(NR > 0 && most <= bound) }'
+}
+
+say
+say "| promise | held |"
+say "|---|---|"
+for tests in "$(dirname "$program")"/tests/gpu/test_gpu_*; do
+  [[ -x $tests ]] || continue
+  # The host looks at what kernels wrote: it waits for each.
+  must "$(basename "$tests")" env CUDA_LAUNCH_BLOCKING=1 "$tests" --gtest_brief=1
+done
+for numbers in $all_numbers; do
+  options=()
+  [[ $numbers == float32 ]] || options=(--set fp16.enabled=true --set fp16.initial_scale_power=20 --set fp16.hysteresis=1)
+  must "$numbers: trains on one GPU" train "$numbers" 1 --device cuda "${options[@]}"
+  must "$numbers: trains on the CPU" train "$numbers-cpu" 1 --device cpu "${options[@]}"
+  must "$numbers: the CPU's losses" near "$numbers" "$numbers-cpu" "$([[ $numbers == float32 ]] && echo 1e-4 || echo 1e-2)"
+  for ranks in $all_ranks; do
+    ((ranks <= gpus)) || { say "| $numbers: $ranks ranks | not run: $gpus GPUs |"; continue; }
+    for stage in $all_stages; do
+      for offload in none cpu; do
+        name=$numbers-$ranks-$stage-$offload
+        must "$numbers: trains on $ranks, stage $stage, offload $offload" train "$name" "$ranks" --device cuda \
+          "${options[@]}" --set zero_optimization.stage=$stage --set zero_optimization.offload_optimizer.device=$offload
+        must "$numbers: the same bits there" same_digest "$name" "$numbers"
+      done
+    done
+  done
+done
+
+if [[ -n $large ]]; then
+  say
+  say "## $(basename "$large"), $gpus ranks"
+  say
+  say '```'
+  "$program" plan "$large" --device cuda --ranks "$gpus" >> "$report" || failures=$((failures + 1))
+  say '```'
+  must "it trains for 20 steps" mpirun -np "$gpus" "$program" train "$large" --device cuda --set steps=20 \
+    --set checkpoint.directory=large
+  say "tokens a second: $(last_of large tokens_per_second); peaks: $(sed -n '$s/.*\("peak_bytes":{[^}]*}\).*/\1/p' large/metrics.jsonl)"
+fi
+say
+say "$failures promises were not kept."
+echo "$report: $failures promises were not kept"
+((failures == 0))
