@@ -4,15 +4,17 @@
 
 namespace tranche {
 
+// By what the job says rather than by what is known today: a technique that comes later is refused too, until its host
+// code reads through the device.
 void check_gpus_can(const Job& job) {
-  const auto refuse = [](bool asked, const char* key) {
-    ensure(Exit::job_file, !asked, "\"", key, "\" is not computed on GPUs yet: set \"device.type\" to \"cpu\"");
+  const Json asked = job.effective(), usual = Job{}.effective();
+  const auto refuse = [](bool is_asked, const std::string& key) {
+    ensure(Exit::job_file, !is_asked, "\"", key, "\" is not computed on GPUs yet: set \"device.type\" to \"cpu\"");
   };
-  const compress::CompressConfig& compression = job.compression;
-  refuse(compression.weights.enabled, "compression_training.weight_quantization");
-  refuse(compression.inputs.enabled, "compression_training.activation_quantization");
-  refuse(compression.pruning.enabled, "compression_training.sparse_pruning");
-  refuse(!job.distillation.teachers.empty(), "distillation");
+  for (const auto& [name, technique] : asked.at("compression_training").items())
+    if (const auto shared = technique.find("shared_parameters"); shared != technique.end())
+      refuse(shared->value("enabled", false), "compression_training." + name);
+  refuse(asked.at("distillation") != usual.at("distillation"), "distillation");
 }
 
 }  // namespace tranche

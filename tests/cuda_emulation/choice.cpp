@@ -59,11 +59,17 @@ TEST_F(DeviceChoice, AllRanksTakeTheCpuIfOneOfThemHasNoGpu) {
 }
 
 TEST_F(DeviceChoice, WhatGpusCannotDoYetIsRefusedByItsKey) {
-  write_job(R"(, "compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": true, "method": "l1",
-    "schedule_offset": 0}, "different_groups": {"all": {"params": {"dense_ratio": 0.5}, "modules": ["*"]}}}})");
-  const Result refused = with_gpus(1, "train job.json --device cuda");
-  EXPECT_EQ(refused.exit, static_cast<int>(Exit::job_file));
-  EXPECT_THAT(refused.errors, HasSubstr("\"compression_training.sparse_pruning\" is not computed on GPUs yet"));
+  const auto refusal_of = [&](const std::string& keys) {
+    write_job(", " + keys);
+    const Result refused = with_gpus(1, "train job.json --device cuda");
+    EXPECT_EQ(refused.exit, static_cast<int>(Exit::job_file));
+    return refused.errors;
+  };
+  EXPECT_THAT(refusal_of(R"("compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": true,
+                "schedule_offset": 0}, "different_groups": {"all": {"params": {"dense_ratio": 0.5}, "modules": ["*"]}}}})"),
+              HasSubstr("\"compression_training.sparse_pruning\" is not computed on GPUs yet"));
+  EXPECT_THAT(refusal_of(R"("distillation": {"alpha": 0.7})"),
+              HasSubstr("\"distillation\" is not computed on GPUs yet"));
 }
 
 // What is not there cannot slow a program's start.
