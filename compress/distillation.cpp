@@ -33,21 +33,44 @@ void DistillationConfig::declare(Section& section) {
       .about("Where a rank's slices of the teacher lie between visits; \"cpu\" at stage 3 only.");
   hidden_states.declare(
       section.section("hidden_states", "What the teacher's blocks give, as a further term of the loss."));
+  relations.declare(
+      section.section("relations", "How samples lie to each other in blocks of both, as a further term of the loss."));
+  attention.declare(section.section("attention", "How tokens relate in the attention of both, as a further term."));
 }
 
-void DistillationConfig::complete(const std::string& place) {
+void DistillationConfig::complete(const Section& job, std::size_t layers) {
+  const std::string path = "distillation.";
+  read_teachers(job.place_of(path + "teacher"));
+  for (const auto& [pairs, name] :
+       {std::pair{&hidden_states.pairs, "hidden_states"}, std::pair{&relations.pairs, "relations"},
+        std::pair{&attention.pairs, "attention"}}) {
+    const std::string key = str(path, name, ".pairs"), place = job.place_of(key);
+    pairs->complete(place, key, layers);
+    ensure(Exit::job_file, pairs->empty() || teachers.size() == 1, place, pairs->key(),
+           " needs one teacher in \"distillation.teacher\", found ", teachers.size());
+  }
+  relations.complete(job.place_of(path + "relations.pairs"));
+  attention.complete(job.place_of(path + "attention.of"));
+}
+
+void DistillationConfig::check(const ModelConfig& student, std::size_t micro_batch_size, const ModelConfig& teacher,
+                               const std::string& name_of_teacher) const {
+  hidden_states.check(student, teacher, name_of_teacher);
+  relations.check(teacher, name_of_teacher, micro_batch_size);
+  attention.check(student, teacher, name_of_teacher);
+}
+
+void DistillationConfig::read_teachers(const std::string& place) {
   const auto refuse = [&] {
     fail(Exit::job_file,
          str(place, "\"distillation.teacher\" must be a directory, or a list of them, found ", json_excerpt(teacher_)));
   };
-  if (teacher_.is_null() && hidden_states.pairs.empty()) return;
+  if (teacher_.is_null()) return;
   if (teacher_.is_array() && teacher_.empty()) refuse();
-  for (const Json& each : teacher_.is_array() || teacher_.is_null() ? teacher_ : Json::array({teacher_})) {
+  for (const Json& each : teacher_.is_array() ? teacher_ : Json::array({teacher_})) {
     if (!each.is_string()) refuse();
     teachers.push_back(each.get<std::string>());
   }
-  ensure(Exit::job_file, hidden_states.pairs.empty() || teachers.size() == 1, place,
-         "\"distillation.hidden_states.pairs\" needs one teacher in \"distillation.teacher\", found ", teachers.size());
 }
 
 void LayerReduction::declare(Section& section) {
@@ -82,6 +105,22 @@ std::string LayerReduction::name_in_teacher(const std::string& name) const {
   return block ? in_block(name, from.at(*block)) : name;
 }
 
+Taps Distillation::taps() const {
+  Taps taps;
+  hidden_states_.pairs.ask_student(taps);
+  relations_.pairs.ask_student(taps);
+  attention_.ask_student(taps);
+  return taps;
+}
+
+Taps Distillation::taps_of_teacher() const {
+  Taps taps;
+  hidden_states_.pairs.ask_teacher(taps);
+  relations_.pairs.ask_teacher(taps);
+  attention_.ask_teacher(taps);
+  return taps;
+}
+
 Tensor Distillation::mean_logits(const Tensor& tokens, Taps& taps) const {
   Tensor sum;
   for (const TeachingModel& teacher : teachers_) {
@@ -98,13 +137,16 @@ Tensor Distillation::mean_logits(const Tensor& tokens, Taps& taps) const {
 }
 
 Tensor Distillation::loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const {
-  Taps taught_states = hidden_states_.of_teacher();
+  Taps taught_states = taps_of_teacher();
   const Tensor taught = [&] {
     const Doing frame{[] { return std::string{"computing the teacher's logits"}; }};
     const Recording pause{nullptr};
     return mean_logits(micro.tokens, taught_states);
   }();
-  return hidden_states_.added_to(autograd::distillation(logits, taught, micro.targets, terms_), taps, taught_states);
+  Tensor loss = autograd::distillation(logits, taught, micro.targets, terms_);
+  loss = hidden_states_.added_to(loss, taps, taught_states, projections_);
+  loss = relations_.added_to(loss, taps, taught_states, *copies_);
+  return attention_.added_to(loss, student_, taps, teachers_.front().model.config(), taught_states, *copies_);
 }
 
 }  // namespace tranche::compress

@@ -1,11 +1,13 @@
 // A student that learns from teachers' logits and hidden states as well as from the text.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "compress/attention_relations.h"
 #include "compress/hidden_states.h"
+#include "compress/relations.h"
 #include "runtime/models/model.h"
 #include "runtime/ops/distillation.h"
 #include "runtime/train/seams.h"
@@ -25,15 +27,23 @@ struct DistillationConfig {
   DType precision = DType::bfloat16;  // in which the teacher computes
   Tier parameters = Tier::device;     // where slices of a teacher lie that is divided
   HiddenStatesConfig hidden_states{};
+  RelationsConfig relations{};
+  AttentionRelationsConfig attention{};
 
   void declare(Section& distillation);
-  // Reads "teacher", once everything is loaded and hidden_states complete. Throws Exit::job_file for what names none.
-  void complete(const std::string& place);
+  // Reads "teacher" and the pairs of blocks, once everything is loaded. job: the root of the file; layers: that the
+  // student has. Throws Exit::job_file for what names none.
+  void complete(const Section& job, std::size_t layers);
+  // Throws Exit::job_file if this teacher cannot teach that student, in micro-batches of so many samples.
+  void check(const ModelConfig& student, std::size_t micro_batch_size, const ModelConfig& teacher,
+             const std::string& name_of_teacher) const;
   ops::DistillationTerms terms() const {
     return {static_cast<float>(alpha), static_cast<float>(temperature), divergence};
   }
 
  private:
+  void read_teachers(const std::string& place);
+
   Json teacher_;  // a name, or a list of them
 };
 
@@ -61,21 +71,37 @@ struct TeachingModel {
 
 // The mean over tokens of cross-entropy and divergence (runtime/ops/distillation.h). The teachers compute after the
 // student's forward, without a tape and without dropout. Of several, one after another, the student learns the mean of
-// their logits, summed in float32 in their order. Distances of hidden states are added.
+// their logits, summed in float32 in their order. What blocks give is compared beside that.
 class Distillation : public Objective {
  public:
-  // At least one teacher, all of the student's vocabulary; exactly one that has its blocks where hidden states teach.
-  Distillation(const DistillationConfig& config, std::vector<TeachingModel> teachers)
-      : terms_(config.terms()), hidden_states_(config.hidden_states), teachers_(std::move(teachers)) {}
-  Taps taps() const override { return hidden_states_.of_student(); }
+  // At least one teacher, all of the student's vocabulary and on its device; exactly one that has its blocks where
+  // blocks are compared. student: its configuration; projections: those that `config` asks for, null: none; both
+  // outlive it.
+  Distillation(const DistillationConfig& config, const ModelConfig& student, std::vector<TeachingModel> teachers,
+               Projections* projections, Device& device)
+      : student_(student),
+        terms_(config.terms()),
+        hidden_states_(config.hidden_states),
+        relations_(config.relations),
+        attention_(config.attention),
+        teachers_(std::move(teachers)),
+        projections_(projections),
+        copies_(device.copy_stream()) {}
+  Taps taps() const override;
   Tensor loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const override;
 
  private:
   Tensor mean_logits(const Tensor& tokens, Taps& taps) const;
+  Taps taps_of_teacher() const;
 
+  const ModelConfig& student_;
   ops::DistillationTerms terms_;
   HiddenStatesConfig hidden_states_;
+  RelationsConfig relations_;
+  AttentionRelationsConfig attention_;
   std::vector<TeachingModel> teachers_;
+  Projections* projections_;
+  std::unique_ptr<CopyStream> copies_;
 };
 
 }  // namespace compress

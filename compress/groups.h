@@ -15,7 +15,8 @@ struct Parameter;
 namespace compress {
 
 // Which weights a group means: "*" all, else a regular expression that is searched for in the name of the module
-// ("blocks.0.mlp.up"). Weights are what has two dimensions: of linears, tables and heads.
+// ("blocks.0.mlp.up"). Weights are what has two dimensions: of linears, tables and heads, but of no projection that is
+// trained beside the model.
 struct Modules {
   std::vector<std::string> patterns{"*"};
   bool contain(const Parameter& parameter) const;

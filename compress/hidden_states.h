@@ -3,9 +3,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "runtime/models/model.h"
+#include "compress/block_pairs.h"
 
 namespace tranche {
 
@@ -13,37 +12,29 @@ class Section;
 
 namespace compress {
 
+class Projections;
+
 // For each token, of hidden states s and t of one width; the mean over tokens.
 enum class HiddenDistance : std::uint8_t {
   mse,     // mean of (s - t)^2
   cosine,  // 1 - s t / (|s| |t|), blind to length
 };
 
-// Blocks, counted from 0; their outputs are compared.
-struct HiddenPair {
-  std::size_t student, teacher;
-};
-
 // What a job file says in "distillation.hidden_states".
 struct HiddenStatesConfig {
-  std::vector<HiddenPair> pairs{};  // none: hidden states teach nothing
+  BlockPairs pairs{};
   HiddenDistance distance = HiddenDistance::mse;
-  double weight = 1;  // of the mean over pairs
+  double weight = 1;        // of the mean over pairs
+  bool projection = false;  // whether the student's states go through a learned linear first
 
   void declare(Section& hidden_states);
-  // Reads the pairs, once everything is loaded; `place` begins messages. Throws Exit::job_file for what are none, and
-  // for blocks that a student of `layers` has not.
-  void complete(const std::string& place, std::size_t layers);
-  // Throws Exit::job_file if this teacher has not the blocks, or they are of another width than the student's.
+  // Throws Exit::job_file if this teacher has not the blocks, or they are of another width than the student's and no
+  // projection is wanted.
   void check(const ModelConfig& student, const ModelConfig& teacher, const std::string& name_of_teacher) const;
 
-  Taps of_student() const;
-  Taps of_teacher() const;
   // loss + weight times the mean over pairs; both taps filled. On the tape; no gradient reaches the teacher.
-  Tensor added_to(Tensor loss, const Taps& student, const Taps& teacher) const;
-
- private:
-  Json pairs_ = Json::array();
+  // projections: of this configuration; null where it wants none. Collective where they are.
+  Tensor added_to(Tensor loss, const Taps& student, const Taps& teacher, Projections* projections) const;
 };
 
 // factor times the distance, (1) float32; computed in float32, squares summed in double by blocks of 1,024 elements in

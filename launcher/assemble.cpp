@@ -70,9 +70,13 @@ checkpoint::Peers peers_of(Communicator& ranks) {
           [&ranks](const std::string& mine) { return ranks.gather_text(mine, "checkpoint"); }};
 }
 
-// Without moments.
+// The model's, without moments.
 checkpoint::ModelState parameters_of(checkpoint::ModelState state) {
   state.kinds.resize(1);
+  while (compress::is_projection(state.units.back().name)) {  // they lie behind the model's units
+    state.units.pop_back();
+    state.slices.pop_back();
+  }
   for (auto& kinds : state.slices) kinds.resize(1);
   return state;
 }
@@ -122,6 +126,8 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   quantization_.weights().steps().join(model_->units());
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
+  if (instead.beside != nullptr)
+    for (Unit& unit : *instead.beside) parameters_->adopt(unit, seams_);
   placement_->adopt(owned(), job.train.seed);
   placement_->when_updated([this](Unit& unit) { parameters_->begin_publish(unit); });
   parameters_->publish();
@@ -168,13 +174,13 @@ void Replica::load_some_parameters(const std::filesystem::path& folder,
 void Replica::load_parameters_alone(const std::filesystem::path& folder) {
   checkpoint::ModelState state = parameters_of(held());
   if (!has_step_sizes(folder)) state = without_step_sizes(std::move(state));
-  checkpoint::load(folder, state, peers());
+  checkpoint::load(folder, state, peers(), compress::is_projection);
   publish();
 }
 
 std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
   const Doing frame{[&] { return str("loading ", folder.string()); }};
-  const checkpoint::JobState state = checkpoint::load(folder, held(), peers()).state;
+  const checkpoint::JobState state = checkpoint::load(folder, held(), peers(), compress::is_projection).state;
   publish();
   quantization_.restore(numbers_after(compression_prefix, state));
   const auto updates = checkpoint::get<std::uint64_t>(state.logical, "updates");
@@ -185,9 +191,12 @@ std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
 Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Beside beside)
     : job_(job),
       data_(std::move(data)),
-      replica_(job, world, memory),
+      projections_(make_projections(job)),
+      replica_(job, world, memory, {.beside = projections_ ? &projections_->units() : nullptr}),
       alone_(alone()),
-      teachers_(job.distillation.teachers.empty() ? nullptr : std::make_unique<Teachers>(job, world, memory)) {
+      teachers_(job.distillation.teachers.empty()
+                    ? nullptr
+                    : std::make_unique<Teachers>(job, projections_.get(), world, memory)) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);

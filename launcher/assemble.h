@@ -1,12 +1,14 @@
 // The composition root: the one place that knows every feature. It puts together what a job file asks for.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "compress/fake_quantization.h"
+#include "compress/projections.h"
 #include "compress/pruning.h"
 #include "compress/rewinding.h"
 #include "launcher/job.h"
@@ -35,6 +37,7 @@ class Replica {
     const ActivationPolicy* activations = nullptr;
     GradientSync* gradients = nullptr;
     std::unique_ptr<OptimizerPlacement> placement{};
+    std::deque<Unit>* beside = nullptr;  // units that are trained with the model and not of it; null: none
   };
   // Collective. job: settled, the same on every rank; it, world, what memory names and what `instead` points
   // to must outlive the replica.
@@ -52,7 +55,7 @@ class Replica {
   OptimizerPlacement& placement() { return *placement_; }
   compress::FakeQuantization& quantization() { return quantization_; }
 
-  // Collective: a checkpoint folder's parameters, and nothing else of it.
+  // Collective: a checkpoint folder's parameters of the model, and nothing else of it.
   void load_parameters_alone(const std::filesystem::path& folder);
   // Collective: what this checkpoint folder has of the model's parameters, under the names that `name_there` says.
   void load_some_parameters(const std::filesystem::path& folder,
@@ -62,7 +65,7 @@ class Replica {
   std::uint64_t load_parameters(const std::filesystem::path& folder);
   // After masters were changed from outside. Collective.
   void publish();
-  // For checkpoints: this rank's masters, and what an optimizer added to them.
+  // For checkpoints: this rank's masters, of what is trained beside the model too, and what an optimizer added to them.
   checkpoint::ModelState held() const;
   checkpoint::Peers peers();
 
@@ -121,6 +124,7 @@ class Assembly {
 
   const Job& job_;
   std::string data_;
+  std::unique_ptr<compress::Projections> projections_;
   Replica replica_;
   std::unique_ptr<Communicator> alone_;
   std::unique_ptr<Teachers> teachers_;

@@ -136,8 +136,7 @@ void Job::complete(const JobText& text) {
   compression.complete(text.source);
   compression.check(make_model()->units());
   layer_reduction.complete(text.source, model_config.layers);
-  distillation.hidden_states.complete(root_.place_of("distillation.hidden_states.pairs"), model_config.layers);
-  distillation.complete(root_.place_of("distillation.teacher"));
+  distillation.complete(root_, model_config.layers);
   ensure(Exit::job_file, !layer_reduction.enabled || distillation.teachers.size() == 1 || checkpoint.start_from,
          root_.place_of("compression_training.layer_reduction.enabled"),
          "\"compression_training.layer_reduction\" takes blocks of a trained model: name it in "

@@ -31,7 +31,7 @@ std::unique_ptr<Job> teacher_job(const Job& student, const std::string& director
   ensure(Exit::job_file, job->model_config.vocabulary == student.model_config.vocabulary, folder.string(),
          " has a vocabulary of ", job->model_config.vocabulary, " tokens, the student's is of ",
          student.model_config.vocabulary, ": a teacher of the same tokens is needed");
-  distillation.hidden_states.check(student.model_config, job->model_config, folder.string());
+  distillation.check(student.model_config, student.batch.micro_batch_size, job->model_config, folder.string());
   job->settle(student.batch.deal.ranks);
   return job;
 }
@@ -41,13 +41,20 @@ Teachers::Teacher::Teacher(const Job& student, const std::string& directory, Com
       job(teacher_job(student, directory)),
       replica(*job, world, memory, {.placement = std::make_unique<FrozenPlacement>(memory.device)}) {}
 
-Teachers::Teachers(const Job& student, Communicator& world, const Memory& memory) {
+std::unique_ptr<compress::Projections> make_projections(const Job& student) {
+  const compress::HiddenStatesConfig& states = student.distillation.hidden_states;
+  if (states.pairs.empty() || !states.projection) return nullptr;
+  const std::unique_ptr<Job> teacher = teacher_job(student, student.distillation.teachers.front());
+  return std::make_unique<compress::Projections>(states, student.model_config.width, teacher->model_config.width);
+}
+
+Teachers::Teachers(const Job& student, compress::Projections* projections, Communicator& world, const Memory& memory) {
   std::vector<compress::TeachingModel> models;
   for (const std::string& directory : student.distillation.teachers) {
     Replica& replica = all_.emplace_back(student, directory, world, memory).replica;
     models.push_back({replica.model(), replica.seams().parameters});
   }
-  objective_.emplace(student.distillation, std::move(models));
+  objective_.emplace(student.distillation, student.model_config, std::move(models), projections, memory.device);
 }
 
 std::string Teachers::load() {

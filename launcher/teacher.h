@@ -8,6 +8,7 @@
 #include <string>
 
 #include "compress/distillation.h"
+#include "compress/projections.h"
 #include "launcher/assemble.h"
 
 namespace tranche {
@@ -17,10 +18,13 @@ namespace tranche {
 // its model cannot teach this student.
 std::unique_ptr<Job> teacher_job(const Job& student, const std::string& directory);
 
+// What this student's job trains beside the model; null: nothing.
+std::unique_ptr<compress::Projections> make_projections(const Job& student);
+
 class Teachers {
  public:
-  // Collective. student: names at least one; it, world and memory must outlive this.
-  Teachers(const Job& student, Communicator& world, const Memory& memory);
+  // Collective. student: names at least one; it, its projections (null: none), world and memory must outlive this.
+  Teachers(const Job& student, compress::Projections* projections, Communicator& world, const Memory& memory);
 
   // Collective: the parameters. Returns the checkpoints' digests, with blanks between them.
   std::string load();

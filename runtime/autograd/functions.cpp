@@ -138,6 +138,10 @@ Tensor add(const Tensor& a, const Tensor& b) {
   });
 }
 
+Tensor passed_on(const Tensor& x) {
+  return taped(x.detached(), {&x}, [x = x.variable()](const Tensor& dy) { x->add(dy); });
+}
+
 Tensor dropout(const Tensor& x, float probability, RandomKey key) {
   if (probability == 0) return x;
   const Tensor y = result(x, "dropout");

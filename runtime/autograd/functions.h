@@ -22,6 +22,9 @@ Tensor attention(const Tensor& qkv, const ops::AttentionShape& shape, const ops:
 // Overwrites qkv's bytes. The first token stands at `first`; a gradient wants 0.
 Tensor rotary(const Tensor& qkv, const ops::AttentionShape& shape, float theta, std::size_t first = 0);
 Tensor add(const Tensor& a, const Tensor& b);
+// x for one of several units that use it, whose gradient comes back as one sum: what the units' gradients round to
+// together must not depend on whether each adds its parts on this tape or, recomputed, on its own.
+Tensor passed_on(const Tensor& x);
 Tensor dropout(const Tensor& x, float probability, RandomKey key);  // x itself when probability is 0
 // Straight through: the gradient is that of x itself (Bengio, Leonard, Courville 2013).
 Tensor fake_quantize(const Tensor& x, const ops::QuantizationGrid& grid, ops::FakeForm form, unsigned bits);

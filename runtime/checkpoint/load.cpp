@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 std::string described(const StateTensor& tensor) { return str(tensor.name, " ", tensor.shape); }
 
 // Every tensor of the model is in the checkpoint, and so are its kinds; returns what else is there.
-std::vector<std::string> check_contained(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
+std::vector<StateTensor> check_contained(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
   std::map<std::string, const StateTensor*> stored;
   for (const UnitLayout& unit : manifest.units)
     for (const StateTensor& tensor : unit.tensors) stored[tensor.name] = &tensor;
@@ -33,17 +33,20 @@ std::vector<std::string> check_contained(const fs::path& folder, const Manifest&
   for (const std::string& kind : model.kinds)
     ensure(Exit::checkpoint, std::ranges::find(manifest.kinds, kind) != manifest.kinds.end(), folder.string(),
            " has no ", kind, ": it was written with another optimizer, or for inference only");
-  std::vector<std::string> others;
+  std::vector<StateTensor> others;
   for (const UnitLayout& unit : manifest.units)
     for (const StateTensor& tensor : unit.tensors)
-      if (stored.contains(tensor.name)) others.push_back(described(tensor));
+      if (stored.contains(tensor.name)) others.push_back(tensor);
   return others;
 }
 
-void check_same_model(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
-  const std::vector<std::string> others = check_contained(folder, manifest, model);
+void check_all_known(const fs::path& folder, const std::vector<StateTensor>& others) {
   ensure(Exit::checkpoint, others.empty(), folder.string(), " is of another model: it has the tensor ",
-         others.empty() ? "" : others.front(), ", which the job's model has not");
+         others.empty() ? "" : described(others.front()), ", which the job's model has not");
+}
+
+void check_same_model(const fs::path& folder, const Manifest& manifest, const ModelState& model) {
+  check_all_known(folder, check_contained(folder, manifest, model));
 }
 
 // Fills the slices, checking what is read on its way; the ranks share the checking of what none of them reads.
@@ -120,8 +123,12 @@ Manifest load_checked(const fs::path& folder, const ModelState& model, const Pee
 
 }  // namespace
 
-Manifest load(const fs::path& folder, const ModelState& model, const Peers& peers) {
-  return load_checked(folder, model, peers, check_same_model);
+Manifest load(const fs::path& folder, const ModelState& model, const Peers& peers, const LeftOut& left_out) {
+  return load_checked(folder, model, peers, [&](const fs::path& of, const Manifest& manifest, const ModelState& asked) {
+    std::vector<StateTensor> others = check_contained(of, manifest, asked);
+    std::erase_if(others, [&](const StateTensor& tensor) { return left_out(tensor.name); });
+    check_all_known(of, others);
+  });
 }
 
 Manifest load_part(const fs::path& folder, const ModelState& model, const Peers& peers) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,7 +19,11 @@ namespace tranche::checkpoint {
 // ask for are left. Returns what the manifest says. Throws Exit::checkpoint, on every rank: a damaged file (with the
 // tensor that the damage is in), or another model (with the first tensor that differs). Slices may then have been
 // filled in part.
-Manifest load(const std::filesystem::path& folder, const ModelState& model, const Peers& peers);
+// left_out(name of a tensor): whether the checkpoint may have it beside the model's.
+using LeftOut = std::function<bool(const std::string&)>;
+Manifest load(
+    const std::filesystem::path& folder, const ModelState& model, const Peers& peers,
+    const LeftOut& left_out = [](const std::string&) { return false; });
 
 // The same of a model whose tensors are some of the checkpoint's.
 Manifest load_part(const std::filesystem::path& folder, const ModelState& model, const Peers& peers);

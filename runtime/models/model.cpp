@@ -2,27 +2,13 @@
 
 #include <set>
 
-#include "runtime/autograd/tape.h"
+#include "runtime/autograd/functions.h"
 #include "runtime/models/gpt2.h"
 #include "runtime/models/llama.h"
 #include "runtime/nn/kv_cache.h"
+#include "runtime/nn/tap.h"
 
 namespace tranche {
-namespace {
-
-// x for the next unit, whose gradient comes back as one sum. A tapped x receives another one, and what they round to
-// together must not depend on whether the next unit adds its parts on this tape or, recomputed, on its own.
-Tensor for_the_next_unit(const Tensor& x) {
-  Tensor next = x.detached();
-  if (Tape::current() == nullptr || !x.variable()) return next;
-  next.set_variable(std::make_shared<Variable>());
-  Tape::current()->record([into = x.variable(), from = next.variable()] {
-    if (const Tensor gradient = from->take()) into->add(gradient);
-  });
-  return next;
-}
-
-}  // namespace
 
 Tensor Model::forward(const Tensor& tokens) {
   Taps none;
@@ -36,17 +22,18 @@ Tensor Model::forward(const Tensor& tokens, Taps& taps) {
          " tokens is longer than the model's ", config_.positions,
          " positions: shorten data.sequence_length, or give the model more positions");
   Tensor x = tokens;
-  std::size_t filled = 0;
+  const auto inner = taps.empty() ? nullptr : std::make_shared<InnerTaps>();
+  for (const auto& [name, ignored] : taps) inner->ask(name);
+  const Tapping tapping{inner};
   for (Unit& unit : units_) {
     x = tranche::forward(unit, x);
     const auto asked = taps.find(unit.name());
     if (asked == taps.end()) continue;
     asked->second = x;
-    x = for_the_next_unit(x);
-    ++filled;
+    x = autograd::passed_on(x);
   }
-  check(filled == taps.size(), "model: ", taps.size(), " outputs were asked for, and only ", filled,
-        " are of units that it has");
+  for (auto& [name, tensor] : taps)
+    if (!tensor) tensor = inner->take(name);
   if (KeyValueCache* cache = KeyValueCache::current()) cache->grow(tokens.shape()[1]);
   return x;
 }

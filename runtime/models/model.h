@@ -20,8 +20,9 @@
 
 namespace tranche {
 
-// What units give, by the unit's name ("blocks.3": the residual stream behind that block). Whoever asks puts names with
-// empty tensors in; a forward fills them. They keep their link to the tape.
+// What units give, by the unit's name ("blocks.3": the residual stream behind that block), and what layers within them
+// offer ("blocks.3.attention.qkv"). Whoever asks puts names with empty tensors in; a forward fills them. They keep
+// their link to the tape.
 using Taps = std::map<std::string, Tensor>;
 
 // One thread at a time, like the tape.
@@ -37,7 +38,7 @@ class Model {
   // tokens: (batch, sequence) int32; returns (batch, sequence, vocabulary). Collective where the parameter store is.
   // Throws Exit::job_file if the sequence is longer than the model's positions.
   Tensor forward(const Tensor& tokens);
-  // The same, and the outputs that are asked for. Throws Exit::internal if no unit has a name.
+  // The same, and the outputs that are asked for. Throws Exit::internal if no unit has a name and no layer offers it.
   Tensor forward(const Tensor& tokens, Taps& taps);
 
   // Whether dropout drops. False at first. Not between a forward and its backward.

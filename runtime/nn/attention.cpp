@@ -2,6 +2,7 @@
 
 #include "runtime/autograd/functions.h"
 #include "runtime/nn/kv_cache.h"
+#include "runtime/nn/tap.h"
 
 namespace tranche {
 
@@ -18,7 +19,8 @@ AttentionConfig of_name(AttentionConfig config, const std::string& heads) {
 }  // namespace
 
 Attention::Attention(const std::string& name, const AttentionConfig& config, const DropoutMode& mode)
-    : config_(of_name(config, name + ".heads")),
+    : name_(name),
+      config_(of_name(config, name + ".heads")),
       qkv_(name + ".qkv", stream_of(config.width), queries_keys_values(name), config.bias, config.deviation,
            config.ranks),
       output_(name + ".output", queries(name), stream_of(config.width), config.bias, config.output_deviation,
@@ -46,6 +48,7 @@ Tensor Attention::forward(const Tensor& x) const {
                                   .scale = config_.scale};
   Tensor qkv = qkv_.forward(x);  // (batch, sequence, (heads + 2 groups) * head_width)
   if (config_.rotary_theta) qkv = autograd::rotary(qkv, shape, *config_.rotary_theta, KeyValueCache::held());
+  InnerTaps::offer(name_ + ".qkv", qkv);
   if (KeyValueCache* cache = KeyValueCache::current()) return output_.forward(cache->attend(*this, qkv, shape));
   return output_.forward(autograd::attention(qkv, shape, dropout_.of_weights()));
 }

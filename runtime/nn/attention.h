@@ -24,6 +24,7 @@ struct AttentionConfig {
   FeatureCounts left{};  // of "NAME.heads": groups with the heads that share them
 };
 
+// Offers "NAME.qkv", the fused projection that it attends over, with its positions (runtime/nn/tap.h).
 class Attention {
  public:
   Attention(const std::string& name, const AttentionConfig& config, const DropoutMode& mode);
@@ -35,6 +36,7 @@ class Attention {
   Features queries(const std::string& name) const;  // of heads: what the output projection reads
   Features queries_keys_values(const std::string& name) const;
 
+  std::string name_;
   AttentionConfig config_;  // of what is left
   Linear qkv_;              // rows: all queries, all keys, all values; head by head
   Linear output_;

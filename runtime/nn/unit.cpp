@@ -6,6 +6,7 @@
 #include "runtime/base/trace.h"
 #include "runtime/nn/moment.h"
 #include "runtime/nn/seams.h"
+#include "runtime/nn/tap.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche {
@@ -33,6 +34,7 @@ class Visit {
       if (unit->visitors_++ == 0) unit->seams_->parameters.gather(*unit);
     outer_ = std::exchange(innermost_, this);
     moment_before_ = std::exchange(Moment::now(), moment_);
+    taps_before_ = std::exchange(InnerTaps::current(), taps_);
     inside_ = true;
   }
   // Local: the values go, and with them what was computed from parameters alone.
@@ -40,6 +42,7 @@ class Visit {
     if (!std::exchange(inside_, false)) return;
     innermost_ = outer_;
     Moment::now() = moment_before_;
+    InnerTaps::current() = std::move(taps_before_);
     for (const Derived& each : derived_) each.values->discard();
     for (Unit* unit : units_)
       if (--unit->visitors_ == 0) unit->seams_->parameters.release(*unit);
@@ -83,6 +86,7 @@ class Visit {
   std::vector<Derived> derived_;
   Visit* outer_ = nullptr;
   Moment moment_ = Moment::now(), moment_before_{};  // so that recomputation draws the same numbers
+  std::shared_ptr<InnerTaps> taps_ = InnerTaps::current(), taps_before_{};  // to which it offers again
   bool inside_ = false, owes_gradients_ = Tape::current() != nullptr;
   std::optional<Doing<Backward>> doing_;
   std::optional<trace::Span> backward_;

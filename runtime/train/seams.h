@@ -36,7 +36,7 @@ double number_of(const NamedNumbers& numbers, const std::string& name);
 class Objective {
  public:
   virtual ~Objective() = default;
-  // The units whose outputs it wants beside the logits: their names, with empty tensors.
+  // What it wants of the model beside the logits: names, with empty tensors.
   virtual Taps taps() const { return {}; }
   // logits: (batch, sequence, vocabulary); taps: as above, filled. Returns (1) float32, a mean over tokens. Collective
   // where the objective has parameters of its own.

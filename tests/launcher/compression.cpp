@@ -394,8 +394,67 @@ TEST_F(Compression, HiddenStatesThatCannotBeComparedAreRefusedBeforeAnythingIsWr
   EXPECT_THAT(refusal("[[0,7]]"), HasSubstr("block 7 of the teacher"));
   EXPECT_THAT(refusal("[[0,0]]", "null"), HasSubstr("needs one teacher"));
   EXPECT_THAT(refusal("[[0,0]]", R"('["teacher", "teacher"]')"), HasSubstr("needs one teacher"));
-  EXPECT_THAT(refusal("[[0,0]] --set model.n_embd=64"), HasSubstr("a student of the teacher's width is needed"));
+  EXPECT_THAT(refusal("[[0,0]] --set model.n_embd=64"), HasSubstr("hidden_states.projection\" to true"));
   EXPECT_THAT(refusal("[[0,0]] --set distillation.hidden_states.weight=0"), HasSubstr("above 0"));
+}
+
+TEST_F(Compression, AttentionThatCannotBeComparedIsRefusedBeforeAnythingIsWritten) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const auto refusal = [&](const std::string& attention) {
+    const Result result =
+        run("train job.json --set checkpoint.directory=student --set distillation.teacher=teacher "
+            "--set distillation.attention='" +
+            attention + "'");
+    EXPECT_EQ(result.exit, 3) << attention;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "student"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal(R"({"pairs": [[0, 7]]})"), HasSubstr("block 7 of the teacher"));
+  EXPECT_THAT(refusal(R"({"pairs": [[0, 0]], "heads": 5})"), HasSubstr("which does not divide the"));
+  for (const char* of : {R"("keys")", "[]", R"(["kyes"])", R"(["keys", "keys"])", "[1]"})
+    EXPECT_THAT(refusal(str(R"({"pairs": [[0, 0]], "of": )", of, "}")), HasSubstr("each once, found")) << of;
+}
+
+// What was trained beside the model is in its checkpoint alone.
+TEST_F(Compression, AStudentWithProjectionsIsEvaluatedPackedAndRemadeWithoutThem) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const std::string wide = " --set model.n_embd=64 ";
+  const Result trained =
+      run("train job.json --set checkpoint.directory=student --set distillation.teacher=teacher "
+          "--set distillation.hidden_states.pairs=[[0,0]] --set distillation.hidden_states.projection=true" +
+          wide);
+  ASSERT_EQ(trained.exit, 0) << trained.errors;
+  EXPECT_EQ(shell("rm -rf teacher").exit, 0);
+  EXPECT_THAT(run("checkpoint inspect student").output, HasSubstr("distillation.hidden_states.0.weight"));
+  const double loss = loss_of("student" + wide);
+  for (const char* command : {"compress quantize student --scheme float16 -o student.packed",
+                              "compress prune-structure student --heads 0.5 -o remade"}) {
+    const Result result = run(command);
+    EXPECT_EQ(result.exit, 0) << command << result.errors;
+  }
+  EXPECT_NEAR(loss_of("student.packed" + wide), loss, 0.01 * loss);
+  EXPECT_THAT(run("checkpoint inspect remade").output, ::testing::Not(HasSubstr("distillation")));
+}
+
+TEST_F(Compression, RelationsThatCannotBeComparedAreRefusedBeforeAnythingIsWritten) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const auto refusal = [&](const std::string& relations, const std::string& more = "") {
+    const Result result =
+        run("train job.json --set checkpoint.directory=student --set distillation.teacher=teacher "
+            "--set distillation.relations='" +
+            relations + "' " + more);
+    EXPECT_EQ(result.exit, 3) << relations;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "student"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal(R"({"pairs": [[0, 7]]})"), HasSubstr("block 7 of the teacher"));
+  EXPECT_THAT(refusal(R"({"pairs": [[0, 0]], "angle": 0, "distance": 0})"), HasSubstr("give one of them a weight"));
+  EXPECT_THAT(refusal(R"({"pairs": [[0, 0]], "angle": -1})"), HasSubstr("at least 0"));
+  EXPECT_THAT(refusal(R"({"pairs": [[0, 0]]})", "--set train_batch_size=8 --set train_micro_batch_size_per_gpu=2"),
+              HasSubstr("which takes three of them"));
 }
 
 TEST_F(Compression, BlocksThatTheTeacherHasNotAreAnError) {

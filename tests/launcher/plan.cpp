@@ -231,16 +231,23 @@ TEST_P(PlanOfAStudent, IsWhatItsRunMeasures) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Teachers, PlanOfAStudent,
-    ::testing::Values(std::pair{2, std::vector<std::string>{}},
-                      std::pair{4, std::vector<std::string>{"distillation.offload=cpu"}},
-                      std::pair{2, std::vector<std::string>{"distillation.precision=float32",
-                                                            "activation_checkpointing.enabled=true"}},
-                      std::pair{2, std::vector<std::string>{R"(distillation.teacher=["TEACHER", "TEACHER"])"}},
-                      std::pair{2, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 1]]",
-                                                            "distillation.hidden_states.distance=cosine"}},
-                      std::pair{2, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 0]]",
-                                                            "activation_checkpointing.enabled=true"}},
-                      std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
+    ::testing::Values(
+        std::pair{2, std::vector<std::string>{}}, std::pair{4, std::vector<std::string>{"distillation.offload=cpu"}},
+        std::pair{2,
+                  std::vector<std::string>{"distillation.precision=float32", "activation_checkpointing.enabled=true"}},
+        std::pair{2, std::vector<std::string>{R"(distillation.teacher=["TEACHER", "TEACHER"])"}},
+        std::pair{2, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 1]]",
+                                              "distillation.hidden_states.distance=cosine"}},
+        std::pair{2, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 0]]",
+                                              "activation_checkpointing.enabled=true"}},
+        std::pair{4, std::vector<std::string>{"distillation.hidden_states.pairs=[[0, 0], [0, 1]]",
+                                              "distillation.hidden_states.projection=true", "model.n_embd=48"}},
+        std::pair{2, std::vector<std::string>{"distillation.attention.pairs=[[0, 0], [0, 1]]"}},
+        std::pair{2, std::vector<std::string>{"distillation.attention.pairs=[[0, 1]]",
+                                              "activation_checkpointing.enabled=true"}},
+        std::pair{2, std::vector<std::string>{"distillation.relations.pairs=[[0, 1]]", "train_batch_size=24",
+                                              "train_micro_batch_size_per_gpu=3"}},
+        std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
 
 // Llama 2 7B.
 constexpr const char* seven_billion = R"({

@@ -43,6 +43,15 @@ inline std::vector<std::vector<std::size_t>> every_row() {
   return rows;
 }
 
+// A few that differ in everything, for jobs with one more feature.
+inline const std::vector<Arrangement> some_arrangements{
+    {.ranks = 2, .stage = 0},
+    {.ranks = 1, .stage = 0, .recompute = true},
+    {.ranks = 2, .stage = 3, .recompute = true, .threads = 2},
+    {.ranks = 3, .stage = 2, .bucket = 1000},
+    {.ranks = 4, .stage = 3, .bucket = 1000, .offload = Offload::slices_to_host},
+    {.ranks = 4, .stage = 1, .offload = Offload::to_disk}};
+
 // The same digest as on one rank, in each of these.
 inline void expect_equal_in(const std::vector<Arrangement>& arrangements, const SmallJob& job, std::size_t count) {
   SmallRun run;

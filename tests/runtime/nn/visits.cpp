@@ -10,6 +10,7 @@
 #include "runtime/nn/linear.h"
 #include "runtime/nn/moment.h"
 #include "runtime/nn/norm.h"
+#include "runtime/nn/tap.h"
 #include "tests/runtime/nn/recorded.h"
 
 namespace tranche {
@@ -83,6 +84,34 @@ class Visits : public ::testing::Test {
     std::vector<std::vector<float>> all;
     for (const Tensor& sum : sync_.finish()) all.push_back(copy(sum));
     return all;
+  }
+
+  // Of 2 h + h to x, where a unit gives 2 h and the h within it, 2 x, is tapped.
+  float slope_through_a_tap() {
+    Unit unit{"unit", {}, [](const Tensor& x) {
+                const Tensor h = autograd::add(x, x);
+                InnerTaps::offer("unit.h", h);
+                return autograd::add(h, h);
+              }};
+    store_.adopt(unit, seams_);
+    Tensor x = Tensor::zeros(device_, "x", Category::activations, {1}, DType::float32);
+    x.set_variable(std::make_shared<Variable>());
+    Tape tape;
+    Tensor sum;
+    {
+      const Recording on{&tape};
+      const auto taps = std::make_shared<InnerTaps>();
+      taps->ask("unit.h");
+      const Tensor y = [&] {
+        const Tapping tapping{taps};
+        return tranche::forward(unit, x);
+      }();
+      sum = autograd::add(y, taps->take("unit.h"));
+    }
+    const Tensor one = x.sibling("one", {1}, DType::float32);
+    one.span<float>()[0] = 1;
+    tape.backward(sum, one);
+    return x.variable()->take().scalar<float>();
   }
 
   static inline const WeightTransform plain_;
@@ -163,6 +192,16 @@ TEST_F(Visits, AParameterIsReadInsideItsVisitOnly) {
   EXPECT_THROW(layer_.forward(Tensor::zeros(device_, "x", Category::activations, {1, 2, 4}, DType::float32)), Error);
 }
 
+TEST_F(Visits, ATapWithinAUnitHasItsGradient) { EXPECT_EQ(slope_through_a_tap(), 6); }
+
+TEST_F(Visits, NobodyIsOfferedWhatNobodyAsksFor) {
+  InnerTaps taps;
+  EXPECT_EQ(InnerTaps::current(), nullptr);
+  EXPECT_THROW(taps.take("unit.h"), Error);
+  taps.ask("unit.h");
+  EXPECT_THROW(taps.take("unit.h"), Error);
+}
+
 class RecomputedVisits : public Visits {
  protected:
   RecomputedVisits() : Visits(plain_, recompute_) {}
@@ -176,6 +215,8 @@ TEST_F(RecomputedVisits, HaveTheSameCollectivesInTheSameOrder) {
                           "reduce head", "gather layer", "release layer", "reduce layer", "gather embedding",
                           "release embedding", "reduce embedding"));
 }
+
+TEST_F(RecomputedVisits, HaveTheGradientOfATapWithinAUnit) { EXPECT_EQ(slope_through_a_tap(), 6); }
 
 // Overlapped ranks may be in their next micro-batch when a unit is computed again.
 TEST_F(RecomputedVisits, SeeTheMomentOfTheirForward) {
