@@ -177,7 +177,7 @@ void AttentionRelationsConfig::ask_student(Taps& taps) const { pairs.ask_student
 void AttentionRelationsConfig::ask_teacher(Taps& taps) const { pairs.ask_teacher(taps, qkv); }
 
 Tensor AttentionRelationsConfig::added_to(Tensor loss, const ModelConfig& student, const Taps& of_student,
-                                          const ModelConfig& teacher, const Taps& of_teacher,
+                                          const ModelConfig* teacher, const Taps& of_teacher,
                                           CopyStream& copies) const {
   const auto projection = [](const ModelConfig& model, const Taps& taps, std::size_t block) {
     return FusedProjection{taps.at(block_name(block) + qkv), model.heads / model.groups};
@@ -186,7 +186,7 @@ Tensor AttentionRelationsConfig::added_to(Tensor loss, const ModelConfig& studen
   for (const BlockPair& pair : pairs.all)
     loss = autograd::add(
         loss, attention_relations(of, heads_for(student), share, projection(student, of_student, pair.student),
-                                  projection(teacher, of_teacher, pair.teacher), copies));
+                                  projection(*teacher, of_teacher, pair.teacher), copies));
   return loss;
 }
 

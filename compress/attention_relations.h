@@ -29,8 +29,9 @@ struct AttentionRelationsConfig {
 
   void ask_student(Taps& taps) const;
   void ask_teacher(Taps& taps) const;
-  // loss + weight times the mean; taps filled. On the tape; no gradient reaches the teacher. copies: of their device.
-  Tensor added_to(Tensor loss, const ModelConfig& student, const Taps& of_student, const ModelConfig& teacher,
+  // loss + weight times the mean; taps filled. On the tape; no gradient reaches the teacher, which is null where there
+  // are no pairs. copies: of their device.
+  Tensor added_to(Tensor loss, const ModelConfig& student, const Taps& of_student, const ModelConfig* teacher,
                   const Taps& of_teacher, CopyStream& copies) const;
 
  private:

@@ -3,7 +3,6 @@
 #include "compress/block_names.h"
 #include "runtime/autograd/functions.h"
 #include "runtime/base/settings.h"
-#include "runtime/ops/elementwise.h"
 
 namespace tranche::compress {
 
@@ -14,6 +13,8 @@ void DistillationConfig::declare(Section& section) {
           "list of several; none: nobody does. Each is divided among the ranks as the student is, frozen, and must "
           "have "
           "the student's vocabulary. Of several, the mean of their logits teaches.");
+  section.key("stored_logits", stored_logits)
+      .about("In place of `teacher`: the file of what it said of `data.train`, which `tranche store-logits` makes.");
   section.key("alpha", alpha)
       .between(0.0, 1.0)
       .about("The loss is (1 - alpha) times cross-entropy and alpha times temperature^2 times the divergence.");
@@ -41,6 +42,11 @@ void DistillationConfig::declare(Section& section) {
 void DistillationConfig::complete(const Section& job, std::size_t layers) {
   const std::string path = "distillation.";
   read_teachers(job.place_of(path + "teacher"));
+  const std::string stored = path + "stored_logits";
+  ensure(Exit::job_file, !stored_logits || teachers.empty(), job.place_of(stored), "\"", stored,
+         "\" is what a teacher has said, and \"distillation.teacher\" one who would say it: name one of the two");
+  ensure(Exit::job_file, !stored_logits || parameters == Tier::device, job.place_of(path + "offload"),
+         "\"distillation.offload\" is for a teacher that computes, and \"", stored, "\" has none");
   for (const auto& [pairs, name] :
        {std::pair{&hidden_states.pairs, "hidden_states"}, std::pair{&relations.pairs, "relations"},
         std::pair{&attention.pairs, "attention"}}) {
@@ -121,32 +127,13 @@ Taps Distillation::taps_of_teacher() const {
   return taps;
 }
 
-Tensor Distillation::mean_logits(const Tensor& tokens, Taps& taps) const {
-  Tensor sum;
-  for (const TeachingModel& teacher : teachers_) {
-    const Evaluating evaluating{teacher.model};
-    teacher.parameters.begin_micro_batch();
-    const Tensor logits = teacher.model.forward(tokens, taps);
-    if (teachers_.size() == 1) return logits;
-    const bool first = !sum;
-    if (first) sum = logits.sibling("sum of teachers' logits", logits.shape(), DType::float32);
-    ops::store(logits, {sum, !first});
-  }
-  ops::scale(sum, 1 / static_cast<float>(teachers_.size()));
-  return sum;
-}
-
 Tensor Distillation::loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const {
   Taps taught_states = taps_of_teacher();
-  const Tensor taught = [&] {
-    const Doing frame{[] { return std::string{"computing the teacher's logits"}; }};
-    const Recording pause{nullptr};
-    return mean_logits(micro.tokens, taught_states);
-  }();
+  const Tensor taught = source_.logits(micro, taught_states);
   Tensor loss = autograd::distillation(logits, taught, micro.targets, terms_);
   loss = hidden_states_.added_to(loss, taps, taught_states, projections_);
   loss = relations_.added_to(loss, taps, taught_states, *copies_);
-  return attention_.added_to(loss, student_, taps, teachers_.front().model.config(), taught_states, *copies_);
+  return attention_.added_to(loss, student_, taps, teacher_, taught_states, *copies_);
 }
 
 }  // namespace tranche::compress

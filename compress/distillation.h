@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "compress/attention_relations.h"
 #include "compress/hidden_states.h"
+#include "compress/logit_source.h"
 #include "compress/relations.h"
 #include "runtime/models/model.h"
 #include "runtime/ops/distillation.h"
@@ -21,7 +23,8 @@ namespace compress {
 
 // What a job file says in "distillation".
 struct DistillationConfig {
-  std::vector<std::string> teachers{};  // runs' directories, or steps'; none: nobody teaches
+  std::vector<std::string> teachers{};         // runs' directories, or steps'
+  std::optional<std::string> stored_logits{};  // a file of theirs, in place of them; neither: nobody teaches
   double alpha = 0.5, temperature = 1;
   ops::Divergence divergence = ops::Divergence::forward;
   DType precision = DType::bfloat16;  // in which the teacher computes
@@ -37,6 +40,7 @@ struct DistillationConfig {
   // Throws Exit::job_file if this teacher cannot teach that student, in micro-batches of so many samples.
   void check(const ModelConfig& student, std::size_t micro_batch_size, const ModelConfig& teacher,
              const std::string& name_of_teacher) const;
+  bool teaches() const { return !teachers.empty() || stored_logits; }
   ops::DistillationTerms terms() const {
     return {static_cast<float>(alpha), static_cast<float>(temperature), divergence};
   }
@@ -63,43 +67,36 @@ struct LayerReduction {
   Json from_ = Json::array();
 };
 
-// One who teaches; what it names outlives it.
-struct TeachingModel {
-  Model& model;
-  ParameterStore& parameters;
-};
-
-// The mean over tokens of cross-entropy and divergence (runtime/ops/distillation.h). The teachers compute after the
-// student's forward, without a tape and without dropout. Of several, one after another, the student learns the mean of
-// their logits, summed in float32 in their order. What blocks give is compared beside that.
+// The mean over tokens of cross-entropy and divergence (runtime/ops/distillation.h) from what a source says after the
+// student's forward. What blocks give is compared beside that.
 class Distillation : public Objective {
  public:
-  // At least one teacher, all of the student's vocabulary and on its device; exactly one that has its blocks where
-  // blocks are compared. student: its configuration; projections: those that `config` asks for, null: none; both
-  // outlive it.
-  Distillation(const DistillationConfig& config, const ModelConfig& student, std::vector<TeachingModel> teachers,
-               Projections* projections, Device& device)
-      : student_(student),
+  // source: of the student's vocabulary and on its device. student, teacher: configurations; teacher is null where no
+  // blocks are compared. projections: those that `config` asks for, null: none. All outlive it.
+  Distillation(const DistillationConfig& config, const LogitSource& source, const ModelConfig& student,
+               const ModelConfig* teacher, Projections* projections, Device& device)
+      : source_(source),
+        student_(student),
+        teacher_(teacher),
         terms_(config.terms()),
         hidden_states_(config.hidden_states),
         relations_(config.relations),
         attention_(config.attention),
-        teachers_(std::move(teachers)),
         projections_(projections),
         copies_(device.copy_stream()) {}
   Taps taps() const override;
   Tensor loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const override;
 
  private:
-  Tensor mean_logits(const Tensor& tokens, Taps& taps) const;
   Taps taps_of_teacher() const;
 
+  const LogitSource& source_;
   const ModelConfig& student_;
+  const ModelConfig* teacher_;
   ops::DistillationTerms terms_;
   HiddenStatesConfig hidden_states_;
   RelationsConfig relations_;
   AttentionRelationsConfig attention_;
-  std::vector<TeachingModel> teachers_;
   Projections* projections_;
   std::unique_ptr<CopyStream> copies_;
 };

@@ -194,9 +194,8 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
       projections_(make_projections(job)),
       replica_(job, world, memory, {.beside = projections_ ? &projections_->units() : nullptr}),
       alone_(alone()),
-      teachers_(job.distillation.teachers.empty()
-                    ? nullptr
-                    : std::make_unique<Teachers>(job, projections_.get(), world, memory)) {
+      teachers_(job.distillation.teaches() ? std::make_unique<Teachers>(job, projections_.get(), world, memory, data_)
+                                           : nullptr) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
@@ -314,8 +313,9 @@ void Assembly::load_newest(const std::filesystem::path& directory) {
   load_teachers();
   ensure(Exit::data, !teachers_ || checkpoint::get<std::string>(state.logical, "teacher") == teacher_digest_,
          resumption.found->folder.string(), " was trained by another teacher than ",
-         teachers_ ? job_.distillation.teachers.front() : "",
-         " holds now: name that step's own folder in distillation.teacher");
+         job_.distillation.stored_logits.value_or(
+             job_.distillation.teachers.empty() ? "" : job_.distillation.teachers.front()),
+         " holds now: name that step's own folder in distillation.teacher, or give that file back");
   log::info(str("resuming from ", resumption.found->folder.string()));
 
   const std::string path = checkpoint::get<std::string>(state.circumstances, "instruction_path");

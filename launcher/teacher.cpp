@@ -48,16 +48,32 @@ std::unique_ptr<compress::Projections> make_projections(const Job& student) {
   return std::make_unique<compress::Projections>(states, student.model_config.width, teacher->model_config.width);
 }
 
-Teachers::Teachers(const Job& student, compress::Projections* projections, Communicator& world, const Memory& memory) {
+std::unique_ptr<compress::StoredLogits> open_stored_logits(const Job& student, const std::string& data) {
+  const std::optional<std::string>& path = student.distillation.stored_logits;
+  if (!path) return nullptr;
+  auto stored = std::make_unique<compress::StoredLogits>(*path);
+  stored->check(student.model_config.vocabulary, student.data.sequence_length, data);
+  return stored;
+}
+
+Teachers::Teachers(const Job& student, compress::Projections* projections, Communicator& world, const Memory& memory,
+                   const std::string& data)
+    : stored_(open_stored_logits(student, data)) {
   std::vector<compress::TeachingModel> models;
   for (const std::string& directory : student.distillation.teachers) {
     Replica& replica = all_.emplace_back(student, directory, world, memory).replica;
     models.push_back({replica.model(), replica.seams().parameters});
   }
-  objective_.emplace(student.distillation, student.model_config, std::move(models), projections, memory.device);
+  if (stored_)
+    source_ = std::make_unique<compress::StoredTeacher>(*stored_, memory.device);
+  else
+    source_ = std::make_unique<compress::TeachingModels>(std::move(models));
+  objective_.emplace(student.distillation, *source_, student.model_config,
+                     all_.empty() ? nullptr : &all_.front().job->model_config, projections, memory.device);
 }
 
 std::string Teachers::load() {
+  if (stored_) return stored_->identity();
   std::string digests;
   for (Teacher& each : all_) {
     const Doing frame{[&] { return "loading the teacher " + each.folder.string(); }};

@@ -1,4 +1,4 @@
-// The frozen models that a job's student learns from.
+// What a job's student learns from: frozen models, or what they have said.
 #pragma once
 
 #include <deque>
@@ -21,13 +21,21 @@ std::unique_ptr<Job> teacher_job(const Job& student, const std::string& director
 // What this student's job trains beside the model; null: nothing.
 std::unique_ptr<compress::Projections> make_projections(const Job& student);
 
+// The stored logits of this student's job; null: it has none. data: TokenFile::sha256 of what it is trained on, "" in a
+// plan. Throws Exit::data if they are no such file, or of another vocabulary, length of samples or other tokens.
+std::unique_ptr<compress::StoredLogits> open_stored_logits(const Job& student, const std::string& data);
+
 class Teachers {
  public:
-  // Collective. student: names at least one; it, its projections (null: none), world and memory must outlive this.
-  Teachers(const Job& student, compress::Projections* projections, Communicator& world, const Memory& memory);
+  // Collective. student: somebody teaches it; it, its projections (null: none), world and memory must outlive this.
+  // data: as open_stored_logits has it.
+  Teachers(const Job& student, compress::Projections* projections, Communicator& world, const Memory& memory,
+           const std::string& data);
 
-  // Collective: the parameters. Returns the checkpoints' digests, with blanks between them.
+  // Collective: the parameters. Returns what a student's checkpoint remembers of who taught it: the checkpoints'
+  // digests, with blanks between them.
   std::string load();
+  const compress::LogitSource& source() const { return *source_; }
   const Objective& objective() const { return *objective_; }
 
  private:
@@ -39,6 +47,8 @@ class Teachers {
     Replica replica;
   };
   std::deque<Teacher> all_;
+  std::unique_ptr<compress::StoredLogits> stored_;
+  std::unique_ptr<compress::LogitSource> source_;
   std::optional<compress::Distillation> objective_;
 };
 

@@ -39,6 +39,7 @@ void add_commands(CLI::App& app, Chosen& chosen) {
   add_config(app, chosen);
   add_checkpoint(app, chosen);
   add_calibrate(app, chosen);
+  add_store_logits(app, chosen);
   add_compress(app, chosen);
   add_report(app, chosen);
   add_top(app, chosen);

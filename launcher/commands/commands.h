@@ -25,6 +25,7 @@ void add_plan(CLI::App& app, Chosen& chosen);
 void add_config(CLI::App& app, Chosen& chosen);
 void add_checkpoint(CLI::App& app, Chosen& chosen);
 void add_calibrate(CLI::App& app, Chosen& chosen);
+void add_store_logits(CLI::App& app, Chosen& chosen);
 void add_compress(CLI::App& app, Chosen& chosen);
 // Of add_compress.
 void add_low_rank(CLI::App& compress, Chosen& chosen);

@@ -65,6 +65,7 @@ void read_start(const Options& options, std::size_t rank, std::size_t ranks, Sta
   if (start.job->checkpoint.start_from && !start.resumes) checkpoint::resolve(*start.job->checkpoint.start_from);
   start.tokens = std::make_unique<TokenFile>(start.job->data.train);
   check_vocabulary(*start.tokens, start.job->model_config);
+  open_stored_logits(*start.job, start.tokens->sha256());
   count_samples(*start.tokens, start.job->data.sequence_length);
 }
 

@@ -15,7 +15,8 @@ MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std:
 
 MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
                         std::size_t number, Device& device) {
-  const MicroBatch micro = unread_tensors(samples.size(), sequence_length, number, device);
+  MicroBatch micro = unread_tensors(samples.size(), sequence_length, number, device);
+  micro.samples = samples;
   std::vector<Token> tokens(micro.tokens.size()), targets(micro.targets.size());
   read_micro_batch(file, samples, sequence_length, tokens, targets);
   micro.tokens.assign(std::as_bytes(std::span{tokens}));

@@ -17,6 +17,7 @@ namespace tranche {
 struct MicroBatch {
   std::size_t number = 0;
   Tensor tokens, targets;
+  std::vector<std::uint64_t> samples{};  // of the token file; none in a plan
 };
 using Batch = std::vector<MicroBatch>;  // one rank's share of a step, in order
 

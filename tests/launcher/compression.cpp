@@ -416,6 +416,59 @@ TEST_F(Compression, AttentionThatCannotBeComparedIsRefusedBeforeAnythingIsWritte
     EXPECT_THAT(refusal(str(R"({"pairs": [[0, 0]], "of": )", of, "}")), HasSubstr("each once, found")) << of;
 }
 
+TEST_F(Compression, AStudentIsTaughtByWhatItsTeacherSaid) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const Result stored = run("store-logits job.json --set distillation.teacher=teacher --top 16 -o some.logits");
+  ASSERT_EQ(stored.exit, 0) << stored.errors;
+  EXPECT_THAT(stored.output, HasSubstr("some.logits: the 16 greatest logits"));
+  EXPECT_EQ(shell("rm -rf teacher").exit, 0);
+  const std::string student =
+      "train job.json --set checkpoint.directory=student --set distillation.stored_logits=some.logits";
+  const Result trained = run(student);
+  EXPECT_EQ(trained.exit, 0) << trained.errors;
+  EXPECT_EQ(run("plan job.json --set distillation.stored_logits=some.logits").exit, 0);
+  EXPECT_EQ(run(student + " --resume --set steps=3").exit, 0);
+  loss_of("student");
+}
+
+TEST_F(Compression, LogitsThatCannotTeachAreRefusedBeforeAnythingIsWritten) {
+  write_job();
+  ASSERT_EQ(run("train job.json --set checkpoint.directory=teacher").exit, 0);
+  const std::string store = "store-logits job.json -o some.logits ", taught = "--set distillation.teacher=teacher ";
+  const auto unstored = [&](const std::string& how, int exit) {
+    const Result result = run(store + how);
+    EXPECT_EQ(result.exit, exit) << how;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "some.logits"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "some.logits.partial"));
+    return result.errors;
+  };
+  EXPECT_THAT(unstored("", 3), HasSubstr("names no teacher"));
+  EXPECT_THAT(unstored(taught + "--top 0", 2), HasSubstr("expected 1 to 256"));
+  EXPECT_THAT(unstored(taught + "--top 257", 2), HasSubstr("expected 1 to 256"));
+  EXPECT_THAT(unstored(taught + "--set data.train=nowhere.h5", 4), HasSubstr("nowhere.h5"));
+  ASSERT_EQ(run(store + taught).exit, 0);
+
+  const auto refusal = [&](const std::string& changes, int exit) {
+    const Result result = run("train job.json --set checkpoint.directory=student " + changes);
+    EXPECT_EQ(result.exit, exit) << changes;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "student"));
+    return result.errors;
+  };
+  const std::string stored = "--set distillation.stored_logits=some.logits ";
+  EXPECT_THAT(refusal("--set distillation.stored_logits=nowhere", 4), HasSubstr("there is no such file of logits"));
+  EXPECT_THAT(refusal("--set distillation.stored_logits=train.h5", 4), HasSubstr("holds no teacher's logits"));
+  EXPECT_THAT(refusal(stored + taught, 3), HasSubstr("name one of the two"));
+  EXPECT_THAT(refusal(stored + "--set distillation.offload=cpu --set zero_optimization.stage=3", 3),
+              HasSubstr("is for a teacher that computes"));
+  EXPECT_THAT(refusal(stored + "--set distillation.hidden_states.pairs=[[0,0]]", 3), HasSubstr("needs one teacher"));
+  EXPECT_THAT(refusal(stored + "--set model.vocab_size=300", 4), HasSubstr("the student's is of 300"));
+  EXPECT_THAT(refusal(stored + "--set data.sequence_length=8", 4), HasSubstr("\"data.sequence_length\" is 8"));
+  folder.write("other.txt", std::string(4000, 'x'));
+  ASSERT_EQ(run("tokenize --tokenizer byte -o other.h5 other.txt").exit, 0);
+  EXPECT_THAT(refusal(stored + "--set data.train=other.h5", 4), HasSubstr("of other tokens"));
+}
+
 // What was trained beside the model is in its checkpoint alone.
 TEST_F(Compression, AStudentWithProjectionsIsEvaluatedPackedAndRemadeWithoutThem) {
   write_job();

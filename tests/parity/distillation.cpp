@@ -1,36 +1,10 @@
 // The promise for students that learn from teachers: every arrangement, the same bits.
-#include <gtest/gtest.h>
-
-#include "tests/parity/arrangements.h"
+#include "tests/parity/distilled.h"
 
 namespace tranche {
 namespace {
 
 using namespace testing;
-
-// A student of one block; the teacher has two, and computes in bfloat16.
-class Distilled : public ::testing::Test {
- protected:
-  SmallRun run;
-  const std::string teacher = run.digest_after(15, {}, {}, "teacher");
-
-  SmallJob student(Numbers numbers, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> changes{"distillation.teacher=" + (run.folder() / "teacher").string(),
-                                     "distillation.alpha=0.7", "distillation.temperature=2", "model.n_layer=1"};
-    changes.insert(changes.end(), more.begin(), more.end());
-    return {.numbers = numbers, .changes = changes};
-  }
-  void expect_equal_everywhere(const SmallJob& job, std::size_t steps) {
-    const std::string expected = run.digest_after(steps, job, {});
-    for (Arrangement each : some_arrangements) {
-      EXPECT_EQ(run.digest_after(steps, job, each), expected) << name_of(each);
-      if (each.stage != 3) continue;
-      SmallJob offloaded = job;
-      offloaded.changes.emplace_back("distillation.offload=cpu");
-      EXPECT_EQ(run.digest_after(steps, offloaded, each), expected) << name_of(each) << ", the teacher in host memory";
-    }
-  }
-};
 
 TEST_F(Distilled, DigestsAreEqualOverArrangements) { expect_equal_everywhere(student(Numbers::float32), 8); }
 TEST_F(Distilled, DigestsAreEqualInBfloat16WithTheReverseDivergence) {
