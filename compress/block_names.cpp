@@ -18,4 +18,6 @@ std::string in_block(const std::string& name, std::size_t block) {
   return block_name(block) + name.substr(name.find('.', prefix.size()));
 }
 
+bool is_beside_the_model(const std::string& name) { return name.starts_with(beside_the_model); }
+
 }  // namespace tranche::compress

@@ -15,6 +15,10 @@ void DistillationConfig::declare(Section& section) {
           "the student's vocabulary. Of several, the mean of their logits teaches.");
   section.key("stored_logits", stored_logits)
       .about("In place of `teacher`: the file of what it said of `data.train`, which `tranche store-logits` makes.");
+  section.key("peer", peer)
+      .about(
+          "In place of `teacher`: a Hugging Face configuration, `{...}`, of a second model that trains along with "
+          "parameters of its own, while each of the two teaches the other. It is no part of the model that is kept.");
   section.key("alpha", alpha)
       .between(0.0, 1.0)
       .about("The loss is (1 - alpha) times cross-entropy and alpha times temperature^2 times the divergence.");
@@ -36,12 +40,17 @@ void DistillationConfig::declare(Section& section) {
       section.section("hidden_states", "What the teacher's blocks give, as a further term of the loss."));
   relations.declare(
       section.section("relations", "How samples lie to each other in blocks of both, as a further term of the loss."));
+  exits.declare(section.section("exits", "A model whose end teaches its own earlier blocks."));
   attention.declare(section.section("attention", "How tokens relate in the attention of both, as a further term."));
 }
 
 void DistillationConfig::complete(const Section& job, std::size_t layers) {
   const std::string path = "distillation.";
   read_teachers(job.place_of(path + "teacher"));
+  exits.complete(job.place_of(path + "exits.blocks"), layers);
+  ensure(Exit::job_file, peer.is_null() || !teaches(), job.place_of(path + "peer"),
+         "\"distillation.peer\" is taught and teaches in place of \"distillation.teacher\" and "
+         "\"distillation.stored_logits\": name one of the three");
   const std::string stored = path + "stored_logits";
   ensure(Exit::job_file, !stored_logits || teachers.empty(), job.place_of(stored), "\"", stored,
          "\" is what a teacher has said, and \"distillation.teacher\" one who would say it: name one of the two");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compress/attention_relations.h"
+#include "compress/exits.h"
 #include "compress/hidden_states.h"
 #include "compress/logit_source.h"
 #include "compress/relations.h"
@@ -32,6 +33,8 @@ struct DistillationConfig {
   HiddenStatesConfig hidden_states{};
   RelationsConfig relations{};
   AttentionRelationsConfig attention{};
+  ExitsConfig exits{};
+  Json peer;  // configuration of a model that trains along; null: none
 
   void declare(Section& distillation);
   // Reads "teacher" and the pairs of blocks, once everything is loaded. job: the root of the file; layers: that the

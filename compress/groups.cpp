@@ -4,7 +4,7 @@
 #include <mutex>
 #include <regex>
 
-#include "compress/projections.h"
+#include "compress/block_names.h"
 #include "runtime/base/error.h"
 #include "runtime/nn/unit.h"
 
@@ -23,7 +23,7 @@ std::regex expression_of(const std::string& pattern) {
 }  // namespace
 
 bool Modules::contain(const Parameter& parameter) const {
-  if (parameter.shape.dimensions() != 2 || is_projection(parameter.name)) return false;
+  if (parameter.shape.dimensions() != 2 || is_beside_the_model(parameter.name)) return false;
   const std::string name = parameter.name.substr(0, parameter.name.rfind('.'));
   for (const std::string& pattern : patterns)
     if (pattern == "*" || std::regex_search(name, expression_of(pattern))) return true;

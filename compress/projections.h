@@ -10,9 +10,6 @@
 
 namespace tranche::compress {
 
-// Whether a tensor of this name is of one: "distillation.hidden_states.0.weight".
-bool is_projection(const std::string& name);
-
 // One for each pair of blocks, of a unit of its own, without bias, so divided, updated, saved and counted as any other.
 // It is not pruned or quantized. Its units are to be placed behind the model's.
 class Projections {

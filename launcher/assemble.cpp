@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "amp/config.h"
+#include "compress/block_names.h"
+#include "compress/exits.h"
+#include "compress/peer.h"
 #include "launcher/teacher.h"
 #include "offload/disk_activations.h"
 #include "offload/disk_placement.h"
@@ -73,7 +76,7 @@ checkpoint::Peers peers_of(Communicator& ranks) {
 // The model's, without moments.
 checkpoint::ModelState parameters_of(checkpoint::ModelState state) {
   state.kinds.resize(1);
-  while (compress::is_projection(state.units.back().name)) {  // they lie behind the model's units
+  while (compress::is_beside_the_model(state.units.back().name)) {  // they lie behind the model's units
     state.units.pop_back();
     state.slices.pop_back();
   }
@@ -126,8 +129,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   quantization_.weights().steps().join(model_->units());
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
-  if (instead.beside != nullptr)
-    for (Unit& unit : *instead.beside) parameters_->adopt(unit, seams_);
+  for (Unit* unit : instead.beside) parameters_->adopt(*unit, seams_);
   placement_->adopt(owned(), job.train.seed);
   placement_->when_updated([this](Unit& unit) { parameters_->begin_publish(unit); });
   parameters_->publish();
@@ -174,13 +176,13 @@ void Replica::load_some_parameters(const std::filesystem::path& folder,
 void Replica::load_parameters_alone(const std::filesystem::path& folder) {
   checkpoint::ModelState state = parameters_of(held());
   if (!has_step_sizes(folder)) state = without_step_sizes(std::move(state));
-  checkpoint::load(folder, state, peers(), compress::is_projection);
+  checkpoint::load(folder, state, peers(), compress::is_beside_the_model);
   publish();
 }
 
 std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
   const Doing frame{[&] { return str("loading ", folder.string()); }};
-  const checkpoint::JobState state = checkpoint::load(folder, held(), peers(), compress::is_projection).state;
+  const checkpoint::JobState state = checkpoint::load(folder, held(), peers(), compress::is_beside_the_model).state;
   publish();
   quantization_.restore(numbers_after(compression_prefix, state));
   const auto updates = checkpoint::get<std::uint64_t>(state.logical, "updates");
@@ -191,11 +193,12 @@ std::uint64_t Replica::load_parameters(const std::filesystem::path& folder) {
 Assembly::Assembly(const Job& job, std::string data, Communicator& world, const Memory& memory, Beside beside)
     : job_(job),
       data_(std::move(data)),
-      projections_(make_projections(job)),
-      replica_(job, world, memory, {.beside = projections_ ? &projections_->units() : nullptr}),
+      companions_(job),
+      replica_(job, world, memory, {.beside = companions_.units()}),
       alone_(alone()),
-      teachers_(job.distillation.teaches() ? std::make_unique<Teachers>(job, projections_.get(), world, memory, data_)
-                                           : nullptr) {
+      teachers_(job.distillation.teaches()
+                    ? std::make_unique<Teachers>(job, companions_.projections.get(), world, memory, data_)
+                    : nullptr) {
   // At stage 0 every rank holds the whole gradient, so each one's norm is already the whole norm.
   Communicator& holders = job.zero.stage == 0 ? *alone_ : world;
   scaler_ = make_scaler(job.amp, replica_.owned(), holders);
@@ -222,9 +225,8 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   }
   states_ = std::make_unique<OwnerStates>(states);
   const Trainer::Config config{job.batch.deal, job.train.gradient_clipping};
-  trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_,
-                                       teachers_ ? teachers_->objective() : text_, *rewound_optimizer_, *states_,
-                                       std::move(schedule), world);
+  trainer_ = std::make_unique<Trainer>(config, replica_.model(), replica_.seams(), *scaler_, objective(),
+                                       *rewound_optimizer_, *states_, std::move(schedule), world);
   if (job.checkpoint.asynchronous)
     saver_ = std::make_unique<checkpoint::BackgroundSaver>(
         checkpoint::written_by(replica_.held(), world.rank(), world.size()), memory.host,
@@ -232,6 +234,18 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
 }
 
 Assembly::~Assembly() = default;
+
+const Objective& Assembly::objective() {
+  const compress::DistillationConfig& distillation = job_.distillation;
+  const Objective* objective = teachers_ ? &teachers_->objective() : &text_;
+  if (companions_.peer) {
+    mutual_ = std::make_unique<compress::MutualLearning>(distillation.terms(), *companions_.peer);
+    objective = mutual_.get();
+  }
+  if (distillation.exits.blocks.empty()) return *objective;
+  exits_ = std::make_unique<compress::Exits>(distillation.exits, distillation.terms(), *objective, replica_.model());
+  return *exits_;
+}
 
 void Assembly::load_teachers() {
   if (teachers_) teacher_digest_ = teachers_->load();

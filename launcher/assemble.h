@@ -1,16 +1,15 @@
 // The composition root: the one place that knows every feature. It puts together what a job file asks for.
 #pragma once
 
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "compress/fake_quantization.h"
-#include "compress/projections.h"
 #include "compress/pruning.h"
 #include "compress/rewinding.h"
+#include "launcher/companions.h"
 #include "launcher/job.h"
 #include "offload/disk.h"
 #include "runtime/checkpoint/checkpoint.h"
@@ -37,7 +36,7 @@ class Replica {
     const ActivationPolicy* activations = nullptr;
     GradientSync* gradients = nullptr;
     std::unique_ptr<OptimizerPlacement> placement{};
-    std::deque<Unit>* beside = nullptr;  // units that are trained with the model and not of it; null: none
+    std::vector<Unit*> beside{};  // units that are trained with the model and not of it
   };
   // Collective. job: settled, the same on every rank; it, world, what memory names and what `instead` points
   // to must outlive the replica.
@@ -121,15 +120,17 @@ class Assembly {
   checkpoint::JobState job_state();
   void load_teachers();
   void load_first_parameters();
+  const Objective& objective();
 
   const Job& job_;
   std::string data_;
-  std::unique_ptr<compress::Projections> projections_;
+  Companions companions_;
   Replica replica_;
   std::unique_ptr<Communicator> alone_;
   std::unique_ptr<Teachers> teachers_;
   std::string teacher_digest_;
   Objective text_;
+  std::unique_ptr<Objective> mutual_, exits_;
   std::unique_ptr<LossScaler> scaler_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<compress::RewoundOptimizer> rewound_optimizer_;

@@ -137,6 +137,7 @@ void Job::complete(const JobText& text) {
   compression.check(make_model()->units());
   layer_reduction.complete(text.source, model_config.layers);
   distillation.complete(root_, model_config.layers);
+  read_peer(text);
   ensure(Exit::job_file, !layer_reduction.enabled || distillation.teachers.size() == 1 || checkpoint.start_from,
          root_.place_of("compression_training.layer_reduction.enabled"),
          "\"compression_training.layer_reduction\" takes blocks of a trained model: name it in "
@@ -151,6 +152,20 @@ void Job::complete(const JobText& text) {
     checkpoint.directory = (std::filesystem::path{"runs"} / std::filesystem::path{text.source.file}.stem()).string();
     root_.derived("checkpoint.directory", "the job file's name");
   }
+}
+
+void Job::read_peer(const JobText& text) {
+  const std::string key = "distillation.peer";
+  if (distillation.peer.is_null()) return;
+  ensure(Exit::job_file, distillation.peer.is_object(), root_.place_of(key), '"', key,
+         "\" must be a Hugging Face configuration, { ... }, found ", json_excerpt(distillation.peer));
+  const ModelConfig peer = tranche::make_model(distillation.peer, text.source, key, train.seed)->config();
+  ensure(Exit::job_file, peer.vocabulary == model_config.vocabulary, root_.place_of(key), '"', key,
+         "\" has a vocabulary of ", peer.vocabulary, " tokens, the model's is of ", model_config.vocabulary,
+         ": a peer of the same tokens is needed");
+  ensure(Exit::job_file, data.sequence_length <= peer.positions, root_.place_of(key), "\"data.sequence_length\" is ",
+         data.sequence_length, ", longer than the ", peer.positions, " positions of \"", key, '"');
+  distillation.peer = peer.settings;
 }
 
 void Job::check_offload() const {
@@ -217,6 +232,13 @@ void Job::resume(std::size_t ranks, const Json& stored, const std::string& check
 
 std::unique_ptr<Model> Job::make_model() const {
   return tranche::make_model(model, {.file = "the job", .lines = {}, .overridden = {}}, "model", train.seed);
+}
+
+// With dropout of its own.
+std::unique_ptr<Model> Job::make_peer() const {
+  if (distillation.peer.is_null()) return nullptr;
+  return tranche::make_model(distillation.peer, {.file = "the job", .lines = {}, .overridden = {}}, "distillation.peer",
+                             train.seed + 1);
 }
 
 Json Job::effective() const {

@@ -78,6 +78,7 @@ class Job {
   void resume(std::size_t ranks, const Json& stored, const std::string& checkpoint);
 
   std::unique_ptr<Model> make_model() const;
+  std::unique_ptr<Model> make_peer() const;  // of "distillation.peer"; null: there is none
   // Whether anything of it lies in host memory.
   bool uses_host() const {
     return offload.uses_host() || checkpoint.asynchronous || distillation.parameters == Tier::host;
@@ -99,6 +100,7 @@ class Job {
   void declare();
   void read_model(const JobText& text);
   void complete(const JobText& text);
+  void read_peer(const JobText& text);
   void check_offload() const;
 
   Section root_;

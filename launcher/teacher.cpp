@@ -19,15 +19,15 @@ std::unique_ptr<Job> teacher_job(const Job& student, const std::string& director
          "\"distillation.offload\" is \"cpu\" for slices of the teacher: \"zero_optimization.stage\" must be 3, found ",
          student.zero.stage);
   const std::string zero = "zero_optimization.", device = offloaded ? "cpu" : "none";
-  auto job = std::make_unique<Job>(
-      stored_job(checkpoint::read_manifest(folder).state.job, folder.string(),
-                 {str("train_batch_size=", student.batch.samples()),
-                  str("train_micro_batch_size_per_gpu=", student.batch.micro_batch_size), "reduction_block=1",
-                  str("data.sequence_length=", student.data.sequence_length), str(zero, "stage=", student.zero.stage),
-                  str(zero, "offload_optimizer={\"device\": \"", device, "\"}"),
-                  str(zero, "offload_param={\"device\": \"", device, "\"}"),
-                  "fp16.enabled=" + text_of(distillation.precision == DType::float16),
-                  "bf16.enabled=" + text_of(distillation.precision == DType::bfloat16)}));
+  auto job = std::make_unique<Job>(stored_job(
+      checkpoint::read_manifest(folder).state.job, folder.string(),
+      {str("train_batch_size=", student.batch.samples()),
+       str("train_micro_batch_size_per_gpu=", student.batch.micro_batch_size), "reduction_block=1",
+       str("data.sequence_length=", student.data.sequence_length), "distillation.peer=null",
+       str(zero, "stage=", student.zero.stage), str(zero, "offload_optimizer={\"device\": \"", device, "\"}"),
+       str(zero, "offload_param={\"device\": \"", device, "\"}"),
+       "fp16.enabled=" + text_of(distillation.precision == DType::float16),
+       "bf16.enabled=" + text_of(distillation.precision == DType::bfloat16)}));
   ensure(Exit::job_file, job->model_config.vocabulary == student.model_config.vocabulary, folder.string(),
          " has a vocabulary of ", job->model_config.vocabulary, " tokens, the student's is of ",
          student.model_config.vocabulary, ": a teacher of the same tokens is needed");
@@ -40,13 +40,6 @@ Teachers::Teacher::Teacher(const Job& student, const std::string& directory, Com
     : folder(checkpoint::resolve(directory)),
       job(teacher_job(student, directory)),
       replica(*job, world, memory, {.placement = std::make_unique<FrozenPlacement>(memory.device)}) {}
-
-std::unique_ptr<compress::Projections> make_projections(const Job& student) {
-  const compress::HiddenStatesConfig& states = student.distillation.hidden_states;
-  if (states.pairs.empty() || !states.projection) return nullptr;
-  const std::unique_ptr<Job> teacher = teacher_job(student, student.distillation.teachers.front());
-  return std::make_unique<compress::Projections>(states, student.model_config.width, teacher->model_config.width);
-}
 
 std::unique_ptr<compress::StoredLogits> open_stored_logits(const Job& student, const std::string& data) {
   const std::optional<std::string>& path = student.distillation.stored_logits;

@@ -8,7 +8,6 @@
 #include <string>
 
 #include "compress/distillation.h"
-#include "compress/projections.h"
 #include "launcher/assemble.h"
 
 namespace tranche {
@@ -17,9 +16,6 @@ namespace tranche {
 // directory: one of distillation.teachers. Throws Exit::checkpoint if there is no such checkpoint, Exit::job_file if
 // its model cannot teach this student.
 std::unique_ptr<Job> teacher_job(const Job& student, const std::string& directory);
-
-// What this student's job trains beside the model; null: nothing.
-std::unique_ptr<compress::Projections> make_projections(const Job& student);
 
 // The stored logits of this student's job; null: it has none. data: TokenFile::sha256 of what it is trained on, "" in a
 // plan. Throws Exit::data if they are no such file, or of another vocabulary, length of samples or other tokens.

@@ -148,6 +148,12 @@ void Unit::lay(Parameter& parameter) {
   parameter.offset = std::exchange(size_, size_ + parameter.shape.size());
 }
 
+void Unit::rename(const std::string& prefix) {
+  check(seams_ == nullptr, name_, " has another name after it was placed");
+  name_ = prefix + name_;
+  for (Parameter* parameter : parameters_) parameter->name = prefix + parameter->name;
+}
+
 void Unit::join(Parameter& parameter) {
   check(seams_ == nullptr, parameter.name, " comes to ", name_, " after it was placed");
   lay(parameter);

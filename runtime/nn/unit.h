@@ -24,6 +24,9 @@ class Unit {
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
 
+  // Puts `prefix` before its name and those of its parameters; before it is placed, and before they have initial
+  // values.
+  void rename(const std::string& prefix);
   // One more parameter, behind the others; before the unit is placed.
   void join(Parameter& parameter);
   // Lays the parameters into `values`, which may be longer: its owner pads.  values: (1, flat), allocated or not

@@ -469,6 +469,41 @@ TEST_F(Compression, LogitsThatCannotTeachAreRefusedBeforeAnythingIsWritten) {
   EXPECT_THAT(refusal(stored + "--set data.train=other.h5", 4), HasSubstr("of other tokens"));
 }
 
+TEST_F(Compression, ExitsAndPeersThatCannotBeAreRefusedBeforeAnythingIsWritten) {
+  write_job();
+  const auto refusal = [&](const std::string& changes) {
+    const Result result = run("train job.json --set model.n_layer=2 --set distillation." + changes);
+    EXPECT_EQ(result.exit, 3) << changes;
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "runs"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal("exits.blocks=3"), HasSubstr("must be a list of blocks, found 3"));
+  EXPECT_THAT(refusal("exits.blocks=[0.5]"), HasSubstr("must hold numbers of blocks, found 0.5"));
+  EXPECT_THAT(refusal("exits.blocks=[1]"), HasSubstr("an exit is before the last one"));
+  EXPECT_THAT(refusal("exits.blocks=[0,0]"), HasSubstr("names block 0 twice"));
+  EXPECT_THAT(refusal("exits.weight=0"), HasSubstr("above 0"));
+  const auto peer = [](const std::string& vocabulary, const std::string& positions) {
+    return R"(peer='{"model_type": "gpt2", "n_layer": 1, "n_head": 2, "n_embd": 16, "n_positions": )" + positions +
+           R"(, "vocab_size": )" + vocabulary + "}'";
+  };
+  EXPECT_THAT(refusal("peer=3"), HasSubstr("must be a Hugging Face configuration"));
+  EXPECT_THAT(refusal("peer='{}'"), HasSubstr("model_type"));
+  EXPECT_THAT(refusal(peer("300", "64")), HasSubstr("a peer of the same tokens is needed"));
+  EXPECT_THAT(refusal(peer("256", "4")), HasSubstr("longer than the 4 positions"));
+  EXPECT_THAT(refusal(peer("256", "64") + " --set distillation.teacher=teacher"), HasSubstr("name one of the three"));
+}
+
+TEST_F(Compression, AModelOutlivesItsPeer) {
+  write_job();
+  const Result trained =
+      run(R"(train job.json --set distillation.peer='{"model_type": "gpt2", "n_layer": 1, "n_head": 2,
+                                "n_embd": 16, "n_positions": 64, "vocab_size": 256}')");
+  ASSERT_EQ(trained.exit, 0) << trained.errors;
+  loss_of("runs/job");
+  EXPECT_EQ(run("generate runs/job --prompt a --tokens 4").exit, 0);
+  EXPECT_EQ(run("compress quantize runs/job --scheme float16 -o small.packed").exit, 0);
+}
+
 // What was trained beside the model is in its checkpoint alone.
 TEST_F(Compression, AStudentWithProjectionsIsEvaluatedPackedAndRemadeWithoutThem) {
   write_job();

@@ -8,6 +8,7 @@
 
 #include "launcher/plan_explain.h"
 #include "launcher/plan_text.h"
+#include "launcher/store_logits.h"
 #include "tests/launcher/planned.h"
 #include "tests/launcher/program.h"
 #include "tests/support/ranks.h"
@@ -204,6 +205,17 @@ TEST(PlanOfPruning, CountsTheMask) {
   }
 }
 
+void expect_planned(const Job& job, std::size_t ranks) {
+  const Plan planned = make_plan(job, one_host);
+  on_ranks(ranks, [&](Communicator& world) {
+    CpuDevice device, host{1, Device::unlimited, Sharing::nothing, Tier::host};
+    SwapDisk disk{job.offload};
+    const Plan measured = measure(job, planned.steps + 1, world, {device, host, disk});
+    EXPECT_EQ(text_of(planned.memories), text_of(measured.memories)) << "rank " << world.rank();
+    EXPECT_EQ(text_of(planned.traffic), text_of(measured.traffic)) << "rank " << world.rank();
+  });
+}
+
 // Another run's checkpoint teaches; it is loaded before the first step, on both sides of the comparison alike.
 class PlanOfAStudent : public ::testing::TestWithParam<std::pair<std::size_t, std::vector<std::string>>> {};
 
@@ -220,14 +232,7 @@ TEST_P(PlanOfAStudent, IsWhatItsRunMeasures) {
   }
   Job job{read_job(run.write_job({.numbers = bfloat16, .micro_batches = 8}, "planned"), changes)};
   job.settle(ranks);
-  const Plan planned = make_plan(job, one_host);
-  on_ranks(ranks, [&](Communicator& world) {
-    CpuDevice device, host{1, Device::unlimited, Sharing::nothing, Tier::host};
-    SwapDisk disk{job.offload};
-    const Plan measured = measure(job, planned.steps + 1, world, {device, host, disk});
-    EXPECT_EQ(text_of(planned.memories), text_of(measured.memories)) << "rank " << world.rank();
-    EXPECT_EQ(text_of(planned.traffic), text_of(measured.traffic)) << "rank " << world.rank();
-  });
+  expect_planned(job, ranks);
 }
 INSTANTIATE_TEST_SUITE_P(
     Teachers, PlanOfAStudent,
@@ -245,9 +250,34 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair{2, std::vector<std::string>{"distillation.attention.pairs=[[0, 0], [0, 1]]"}},
         std::pair{2, std::vector<std::string>{"distillation.attention.pairs=[[0, 1]]",
                                               "activation_checkpointing.enabled=true"}},
+        std::pair{2, std::vector<std::string>{"distillation.exits.blocks=[0]", "model.n_layer=2",
+                                              "activation_checkpointing.enabled=true"}},
+        std::pair{4, std::vector<std::string>{"distillation.teacher=null", R"(distillation.peer={
+                          "model_type": "gpt2", "n_layer": 1, "n_head": 2, "n_embd": 24, "n_positions": 16,
+                          "vocab_size": 256})"}},
         std::pair{2, std::vector<std::string>{"distillation.relations.pairs=[[0, 1]]", "train_batch_size=24",
                                               "train_micro_batch_size_per_gpu=3"}},
         std::pair{1, std::vector<std::string>{"zero_optimization.stage=0"}}));
+
+TEST(APlan, OfAStudentThatReadsWhatItsTeacherSaidIsWhatItsRunMeasures) {
+  SmallRun run;
+  run.digest_after(1, {.numbers = bfloat16}, {}, "teacher");
+  const std::string teacher = (run.folder() / "teacher").string(), logits = (run.folder() / "logits").string();
+  const auto job_with = [&](std::vector<std::string> changes) {
+    changes.emplace_back("zero_optimization.stage=3");
+    auto job =
+        std::make_unique<Job>(read_job(run.write_job({.numbers = bfloat16, .micro_batches = 8}, "job"), changes));
+    job->settle(2);
+    return job;
+  };
+  const std::unique_ptr<Job> online = job_with({"distillation.teacher=" + teacher});
+  on_ranks(2, [&](Communicator& world) {
+    CpuDevice device, host{1, Device::unlimited, Sharing::nothing, Tier::host};
+    SwapDisk disk{online->offload};
+    store_logits(*online, TokenFile{online->data.train}, 8, logits, world, {device, host, disk});
+  });
+  expect_planned(*job_with({"distillation.stored_logits=" + logits}), 2);
+}
 
 // Llama 2 7B.
 constexpr const char* seven_billion = R"({
