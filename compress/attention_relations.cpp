@@ -23,7 +23,7 @@ constexpr std::size_t tile = 128;  // tokens whose relations are computed togeth
 // pieces that divide all columns.
 class HeadRows {
  public:
-  HeadRows(const FusedProjection& from, Projected part, std::size_t heads, CopyStream& copies)
+  HeadRows(const FusedProjection& from, Projected part, std::size_t heads)
       : qkv_(from.qkv), heads_(heads), sequence_(from.qkv.shape()[1]) {
     const std::size_t all = qkv_.cols(), keys = all / (from.shared + 2), queries = all - 2 * keys;
     const std::size_t width = part == Projected::queries ? queries : keys;
@@ -38,7 +38,7 @@ class HeadRows {
         for (std::size_t i = 0; i < width_ / piece_; ++i)
           pieces.push_back(static_cast<std::int32_t>((token * all + first + head * width_) / piece_ + i));
     pieces_ = qkv_.sibling("places of heads", {pieces.size()}, DType::int32);
-    copies.copy(std::as_bytes(std::span{pieces}), pieces_.byte_span()).wait();
+    pieces_.assign(std::as_bytes(std::span{pieces}));
   }
 
   // (heads * sequence, width) float32
@@ -177,8 +177,7 @@ void AttentionRelationsConfig::ask_student(Taps& taps) const { pairs.ask_student
 void AttentionRelationsConfig::ask_teacher(Taps& taps) const { pairs.ask_teacher(taps, qkv); }
 
 Tensor AttentionRelationsConfig::added_to(Tensor loss, const ModelConfig& student, const Taps& of_student,
-                                          const ModelConfig* teacher, const Taps& of_teacher,
-                                          CopyStream& copies) const {
+                                          const ModelConfig* teacher, const Taps& of_teacher) const {
   const auto projection = [](const ModelConfig& model, const Taps& taps, std::size_t block) {
     return FusedProjection{taps.at(block_name(block) + qkv), model.heads / model.groups};
   };
@@ -186,12 +185,12 @@ Tensor AttentionRelationsConfig::added_to(Tensor loss, const ModelConfig& studen
   for (const BlockPair& pair : pairs.all)
     loss = autograd::add(
         loss, attention_relations(of, heads_for(student), share, projection(student, of_student, pair.student),
-                                  projection(*teacher, of_teacher, pair.teacher), copies));
+                                  projection(*teacher, of_teacher, pair.teacher)));
   return loss;
 }
 
 Tensor attention_relations(const std::vector<Projected>& of, std::size_t heads, double factor,
-                           const FusedProjection& student, const FusedProjection& teacher, CopyStream& copies) {
+                           const FusedProjection& student, const FusedProjection& teacher) {
   const Shape shape = student.qkv.shape();
   tranche::check(shape.dimensions() == 3 && teacher.qkv.shape().dimensions() == 3 &&
                      shape[0] == teacher.qkv.shape()[0] && shape[1] == teacher.qkv.shape()[1],
@@ -204,7 +203,7 @@ Tensor attention_relations(const std::vector<Projected>& of, std::size_t heads, 
   Tiles tiles{student.qkv, sequence, count * ((sequence + tile - 1) / tile)};
   bool holds_values = false;
   for (const Projected part : of) {
-    const HeadRows of_student{student, part, heads, copies}, of_teacher{teacher, part, heads, copies};
+    const HeadRows of_student{student, part, heads}, of_teacher{teacher, part, heads};
     for (std::size_t sample = 0; sample < batch; ++sample) {
       const Tensor s = of_student.of_sample(sample), t = of_teacher.of_sample(sample);
       const Tensor ds = gradient ? of_student.empty_rows("gradient of heads").fill_zero() : Tensor{};

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "compress/block_pairs.h"
-#include "runtime/device/copy_stream.h"
 
 namespace tranche::compress {
 
@@ -30,9 +29,9 @@ struct AttentionRelationsConfig {
   void ask_student(Taps& taps) const;
   void ask_teacher(Taps& taps) const;
   // loss + weight times the mean; taps filled. On the tape; no gradient reaches the teacher, which is null where there
-  // are no pairs. copies: of their device.
+  // are no pairs.
   Tensor added_to(Tensor loss, const ModelConfig& student, const Taps& of_student, const ModelConfig* teacher,
-                  const Taps& of_teacher, CopyStream& copies) const;
+                  const Taps& of_teacher) const;
 
  private:
   std::size_t heads_for(const ModelConfig& student) const { return heads != 0 ? heads : student.heads; }
@@ -55,6 +54,6 @@ struct FusedProjection {
 // gradient is made with the loss and kept in float32, as large as the student's qkv; it reaches the student alone,
 // rounded once to its dtype. heads divide the widths of queries and keys of both.
 Tensor attention_relations(const std::vector<Projected>& of, std::size_t heads, double factor,
-                           const FusedProjection& student, const FusedProjection& teacher, CopyStream& copies);
+                           const FusedProjection& student, const FusedProjection& teacher);
 
 }  // namespace tranche::compress

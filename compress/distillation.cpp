@@ -141,8 +141,8 @@ Tensor Distillation::loss(const Tensor& logits, const Taps& taps, const MicroBat
   const Tensor taught = source_.logits(micro, taught_states);
   Tensor loss = autograd::distillation(logits, taught, micro.targets, terms_);
   loss = hidden_states_.added_to(loss, taps, taught_states, projections_);
-  loss = relations_.added_to(loss, taps, taught_states, *copies_);
-  return attention_.added_to(loss, student_, taps, teacher_, taught_states, *copies_);
+  loss = relations_.added_to(loss, taps, taught_states);
+  return attention_.added_to(loss, student_, taps, teacher_, taught_states);
 }
 
 }  // namespace tranche::compress

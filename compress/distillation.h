@@ -1,7 +1,6 @@
 // A student that learns from teachers' logits and hidden states as well as from the text.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,7 +76,7 @@ class Distillation : public Objective {
   // source: of the student's vocabulary and on its device. student, teacher: configurations; teacher is null where no
   // blocks are compared. projections: those that `config` asks for, null: none. All outlive it.
   Distillation(const DistillationConfig& config, const LogitSource& source, const ModelConfig& student,
-               const ModelConfig* teacher, Projections* projections, Device& device)
+               const ModelConfig* teacher, Projections* projections)
       : source_(source),
         student_(student),
         teacher_(teacher),
@@ -85,8 +84,7 @@ class Distillation : public Objective {
         hidden_states_(config.hidden_states),
         relations_(config.relations),
         attention_(config.attention),
-        projections_(projections),
-        copies_(device.copy_stream()) {}
+        projections_(projections) {}
   Taps taps() const override;
   Tensor loss(const Tensor& logits, const Taps& taps, const MicroBatch& micro) const override;
 
@@ -101,7 +99,6 @@ class Distillation : public Objective {
   RelationsConfig relations_;
   AttentionRelationsConfig attention_;
   Projections* projections_;
-  std::unique_ptr<CopyStream> copies_;
 };
 
 }  // namespace compress

@@ -39,7 +39,7 @@ Tensor StoredTeacher::logits(const MicroBatch& micro, Taps& /*taps*/) const {
       for (std::size_t row = 0; row < count; ++row)
         sample.row(first + row, std::span{rows}.subspan(row * classes, classes));
       const Tensor part = all.view((i * sequence + first) * classes, {count, classes});
-      copies_->copy(std::as_bytes(std::span{rows}.first(count * classes)), part.byte_span()).wait();
+      part.assign(std::as_bytes(std::span{rows}.first(count * classes)));
     }
   }
   return all;

@@ -1,11 +1,9 @@
 // Who says what a student's logits should be: teachers that compute, or a file of what they said.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "compress/stored_logits.h"
-#include "runtime/device/copy_stream.h"
 #include "runtime/models/model.h"
 #include "runtime/train/seams.h"
 
@@ -39,13 +37,11 @@ class TeachingModels : public LogitSource {
 // What teachers said of the same samples, in float32. It has no taps.
 class StoredTeacher : public LogitSource {
  public:
-  explicit StoredTeacher(const StoredLogits& stored, Device& device)  // which outlive it
-      : stored_(stored), copies_(device.copy_stream()) {}
+  explicit StoredTeacher(const StoredLogits& stored) : stored_(stored) {}  // which outlives it
   Tensor logits(const MicroBatch& micro, Taps& taps) const override;
 
  private:
   const StoredLogits& stored_;
-  std::unique_ptr<CopyStream> copies_;
 };
 
 }  // namespace tranche::compress

@@ -181,17 +181,16 @@ void RelationsConfig::check(const ModelConfig& teacher, const std::string& name_
          micro_batch_size);
 }
 
-Tensor RelationsConfig::added_to(Tensor loss, const Taps& student, const Taps& teacher, CopyStream& copies) const {
+Tensor RelationsConfig::added_to(Tensor loss, const Taps& student, const Taps& teacher) const {
   const auto share = static_cast<double>(pairs.all.size());
   for (const BlockPair& pair : pairs.all)
     loss =
         autograd::add(loss, relational_distance({distance / share, angle / share}, student.at(block_name(pair.student)),
-                                                teacher.at(block_name(pair.teacher)), copies));
+                                                teacher.at(block_name(pair.teacher))));
   return loss;
 }
 
-Tensor relational_distance(const RelationTerms& terms, const Tensor& student, const Tensor& teacher,
-                           CopyStream& copies) {
+Tensor relational_distance(const RelationTerms& terms, const Tensor& student, const Tensor& teacher) {
   const Shape shape = student.shape();
   tranche::check(shape.dimensions() == 3 && teacher.shape().dimensions() == 3 && shape[0] == teacher.shape()[0] &&
                      shape[1] == teacher.shape()[1],
@@ -208,7 +207,7 @@ Tensor relational_distance(const RelationTerms& terms, const Tensor& student, co
   if (!wants_gradient(student)) return loss;
   const Tensor gradient = student.sibling("gradient of relations", {shape[0], shape[2]}, DType::float32);
   const std::vector<float> values = gradient_of_tokens(related, x, shape[1]);
-  copies.copy(std::as_bytes(std::span{values}), gradient.byte_span()).wait();
+  gradient.assign(std::as_bytes(std::span{values}));
   return loss_term(loss, student, [gradient, shape, dtype = student.dtype()](float dloss) {
     ops::scale(gradient, dloss);
     const Tensor narrow = gradient.sibling("gradient of relations", gradient.shape(), dtype);

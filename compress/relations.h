@@ -6,7 +6,6 @@
 #include <string>
 
 #include "compress/block_pairs.h"
-#include "runtime/device/copy_stream.h"
 
 namespace tranche::compress {
 
@@ -21,7 +20,7 @@ struct RelationsConfig {
   // Throws Exit::job_file if this teacher has not the blocks, or a micro-batch too few samples.
   void check(const ModelConfig& teacher, const std::string& name_of_teacher, std::size_t micro_batch_size) const;
   // loss + the weighted mean over pairs; both taps filled. On the tape; no gradient reaches the teacher.
-  Tensor added_to(Tensor loss, const Taps& student, const Taps& teacher, CopyStream& copies) const;
+  Tensor added_to(Tensor loss, const Taps& student, const Taps& teacher) const;
 };
 
 // Weights of the two terms.
@@ -36,8 +35,7 @@ struct RelationTerms {
 // of the micro-batch, x its mean over tokens; so relations stay within a micro-batch. Returns (1) float32. Means over
 // tokens are sums in float32 in the order of tokens; all else is in double, in one order, on the host. student:
 // (examples, sequence, width), teacher: (examples, sequence, its width), of any floating dtypes; at least three
-// examples. The gradient reaches the student alone, rounded once to its dtype. copies: of their device.
-Tensor relational_distance(const RelationTerms& terms, const Tensor& student, const Tensor& teacher,
-                           CopyStream& copies);
+// examples. The gradient reaches the student alone, rounded once to its dtype.
+Tensor relational_distance(const RelationTerms& terms, const Tensor& student, const Tensor& teacher);
 
 }  // namespace tranche::compress

@@ -58,11 +58,11 @@ Teachers::Teachers(const Job& student, compress::Projections* projections, Commu
     models.push_back({replica.model(), replica.seams().parameters});
   }
   if (stored_)
-    source_ = std::make_unique<compress::StoredTeacher>(*stored_, memory.device);
+    source_ = std::make_unique<compress::StoredTeacher>(*stored_);
   else
     source_ = std::make_unique<compress::TeachingModels>(std::move(models));
   objective_.emplace(student.distillation, *source_, student.model_config,
-                     all_.empty() ? nullptr : &all_.front().job->model_config, projections, memory.device);
+                     all_.empty() ? nullptr : &all_.front().job->model_config, projections);
 }
 
 std::string Teachers::load() {

@@ -71,8 +71,7 @@ TEST_P(AttentionRelations, AreTheirDefinitionAndItsSlope) {
       [&](const std::vector<Tensor>& x) {
         Device& device = x[0].device();
         return attention_relations(its.of, its.heads, 0.7, {x[0], its.student.shared},
-                                   {tensor(device, t.name, t.shape, t.values), its.teacher.shared},
-                                   *device.copy_stream());
+                                   {tensor(device, t.name, t.shape, t.values), its.teacher.shared});
       },
       [&](const std::vector<Doubles>& x) {
         return Doubles{0.7 * divergence(its.of, its.heads, its.student, x[0], its.teacher, t.values)};
@@ -82,13 +81,12 @@ TEST_P(AttentionRelations, AreTheirDefinitionAndItsSlope) {
 
 TEST(AttentionRelation, OfAProjectionWithItselfIsZeroAndHasNoSlope) {
   CpuDevice device{2};
-  const std::unique_ptr<CopyStream> copies = device.copy_stream();
   const Input x = input("student", {2, 6, 12});
   Tape tape;
   const Tensor student = wanted(tensor(device, x.name, x.shape, x.values));
   const Tensor loss = [&] {
     const Recording on{&tape};
-    return attention_relations({queries, keys, values}, 2, 1, {student, 1}, {student.detached(), 1}, *copies);
+    return attention_relations({queries, keys, values}, 2, 1, {student, 1}, {student.detached(), 1});
   }();
   EXPECT_NEAR(loss.scalar<float>(), 0, 1e-7);
   tape.backward(loss, tensor(device, "seed", {1}, {1}));
@@ -98,7 +96,6 @@ TEST(AttentionRelation, OfAProjectionWithItselfIsZeroAndHasNoSlope) {
 // A teacher in half precision teaches a student in another; the slope has the student's dtype.
 TEST(AttentionRelation, TakesTheDTypesThatItsModelsHave) {
   CpuDevice device{1};
-  const std::unique_ptr<CopyStream> copies = device.copy_stream();
   const Input x = input("student", {1, 4, 12}), y = input("teacher", {1, 4, 12});
   const auto in = [&](const Input& of, DType dtype) {
     const Tensor wide = tensor(device, of.name, of.shape, of.values);
@@ -111,7 +108,7 @@ TEST(AttentionRelation, TakesTheDTypesThatItsModelsHave) {
     const Tensor student = wanted(in(x, student_type));
     const Tensor loss = [&] {
       const Recording on{&tape};
-      return attention_relations({keys}, 2, 1, {student, 1}, {in(y, teacher_type), 1}, *copies);
+      return attention_relations({keys}, 2, 1, {student, 1}, {in(y, teacher_type), 1});
     }();
     tape.backward(loss, tensor(device, "seed", {1}, {1}));
     EXPECT_EQ(student.variable()->take().dtype(), student_type);
@@ -124,11 +121,10 @@ TEST(AttentionRelation, TakesTheDTypesThatItsModelsHave) {
 
 TEST(AttentionRelation, RefusesHeadsThatDivideNothing) {
   CpuDevice device{1};
-  const std::unique_ptr<CopyStream> copies = device.copy_stream();
   const Input x = input("student", {1, 4, 12});
   const Tensor student = tensor(device, x.name, x.shape, x.values);
-  EXPECT_THROW(attention_relations({keys}, 3, 1, {student, 1}, {student, 1}, *copies), Error);
-  EXPECT_THROW(attention_relations({keys}, 2, 1, {student, 3}, {student, 1}, *copies), Error);
+  EXPECT_THROW(attention_relations({keys}, 3, 1, {student, 1}, {student, 1}), Error);
+  EXPECT_THROW(attention_relations({keys}, 2, 1, {student, 3}, {student, 1}), Error);
 }
 
 }  // namespace

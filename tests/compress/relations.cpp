@@ -68,8 +68,7 @@ TEST_P(RelationalDistance, IsItsDefinitionAndItsSlope) {
   expect_agreement(
       {s},
       [&](const std::vector<Tensor>& x) {
-        Device& device = x[0].device();
-        return relational_distance(GetParam(), x[0], tensor(device, t.name, t.shape, t.values), *device.copy_stream());
+        return relational_distance(GetParam(), x[0], tensor(x[0].device(), t.name, t.shape, t.values));
       },
       [&](const std::vector<Doubles>& x) {
         return Doubles{reference(GetParam(), Relations{x[0], 5}, Relations{t.values, 7})};
@@ -79,11 +78,10 @@ TEST_P(RelationalDistance, IsItsDefinitionAndItsSlope) {
 class Relation : public ::testing::Test {
  protected:
   CpuDevice device{1};
-  const std::unique_ptr<CopyStream> copies = device.copy_stream();
   const Input s = input("student", {examples, sequence, 5});
 
   float distance(const Tensor& student, const Tensor& teacher) {
-    return relational_distance({1, 1}, student, teacher, *copies).scalar<float>();
+    return relational_distance({1, 1}, student, teacher).scalar<float>();
   }
   Tensor with(const std::function<double(double)>& change) {
     Doubles values = s.values;
@@ -105,7 +103,7 @@ TEST_F(Relation, OfExamplesThatAreEqualHasNoSlope) {
   const Tensor student = wanted(tensor(device, "equal", s.shape, Doubles(s.values.size(), 0.25)));
   const Tensor loss = [&] {
     const Recording on{&tape};
-    return relational_distance({1, 1}, student, with([](double x) { return x; }), *copies);
+    return relational_distance({1, 1}, student, with([](double x) { return x; }));
   }();
   EXPECT_GT(loss.scalar<float>(), 0);
   tape.backward(loss, tensor(device, "seed", {1}, {1}));
@@ -119,7 +117,7 @@ TEST_F(Relation, RoundsTheGradientOnceToTheStudentsDType) {
       const Tensor student = wanted(x);
       const Tensor loss = [&] {
         const Recording on{&tape};
-        return relational_distance({1, 2}, student, with([](double each) { return each * each; }), *copies);
+        return relational_distance({1, 2}, student, with([](double each) { return each * each; }));
       }();
       tape.backward(loss, tensor(device, "loss scale", {1}, {4096}));
       return student.variable()->take();
