@@ -75,6 +75,12 @@ void declare_inputs(Section& section, InputQuantization& inputs, Json& groups) {
       .about(
           "Over each token's own range, or over one that follows the micro-batches: range += 0.05 (seen - range), at "
           "the end of a step.");
+  using Signs = InputQuantization::Signs;
+  shared
+      .choice<Signs>("signs", inputs.signs, {{"none", Signs::none}, {"plain", Signs::plain}, {"scaled", Signs::scaled}})
+      .about(
+          "Whether inputs become their signs, for groups of 1 bit: as they are (for weights with learned scales, "
+          "XNOR-Net++), or times their token's mean magnitude (XNOR-Net). This key is ours.");
   shared.key("schedule_offset", inputs.offset).about("Updates before that begins.");
   section.key("different_groups", groups)
       .about(std::string{about_groups} + "The modules are the linears. params: `bits`, 1 to 8.");
@@ -141,12 +147,10 @@ void CompressConfig::complete(const Source& source) {
     ensure(Exit::job_file, weights.symmetry == Symmetry::symmetric || group.target_bits > 2, source.file, ": \"", path,
            "weight_quantization.shared_parameters.quantization_type\" is \"asymmetric\", but ", group.target_bits,
            " bits (ternary, binary) are symmetric");
-    ensure(Exit::job_file, !weights.learned_steps || (group.start_bits == group.target_bits && group.target_bits > 1),
-           source.file, ": \"", path,
-           "weight_quantization.shared_parameters.learned_step_sizes\" is for a fixed number "
-           "of bits from 2 to 8, and a group goes from ",
-           group.start_bits, " to ", group.target_bits,
-           ": give \"start_bits\" and \"target_bits\" the same number, of at least 2");
+    ensure(Exit::job_file, !weights.learned_steps || group.start_bits == group.target_bits, source.file, ": \"", path,
+           "weight_quantization.shared_parameters.learned_step_sizes\" is for a fixed number of bits, and a group goes "
+           "from ",
+           group.start_bits, " to ", group.target_bits, ": give \"start_bits\" and \"target_bits\" the same number");
   }
   pruning.complete(source);
   ensure(Exit::job_file, !weights.enabled || !weights.learned_steps || !pruning.rewinding.of_weights(), source.file,
@@ -157,6 +161,14 @@ void CompressConfig::complete(const Source& source) {
     inputs.by_modules = read_groups<InputGroup>(
         input_groups_, path + "activation_quantization" + groups, source,
         [](Section& params, InputGroup& group) { params.key("bits", group.bits).required().between(1, 8); });
+  if (inputs.enabled && inputs.signs != InputQuantization::Signs::none) {
+    const std::string shared =
+        str(source.file, ": \"", path, "activation_quantization.shared_parameters.signs\" makes inputs signs, ");
+    ensure(Exit::job_file, inputs.calibration == InputQuantization::Calibration::dynamic, shared,
+           "which have no range: leave \"range_calibration\" away");
+    for (const InputGroup& group : inputs.by_modules)
+      ensure(Exit::job_file, group.bits == 1, shared, "which are 1 bit, and a group has \"bits\" ", group.bits);
+  }
 }
 
 void CompressConfig::check(const std::deque<Unit>& units) const {

@@ -50,6 +50,12 @@ struct InputQuantization {
   Symmetry symmetry = Symmetry::symmetric;
   enum class Calibration : std::uint8_t { dynamic, fixed };  // of each token anew, or a range of all that came before
   Calibration calibration = Calibration::dynamic;
+  enum class Signs : std::uint8_t {
+    none,
+    plain,
+    scaled
+  };  // in place of levels; scaled: by each token's mean magnitude
+  Signs signs = Signs::none;
   std::vector<InputGroup> by_modules{};
 
   const InputGroup* group_of(const Parameter& weight) const;  // of what this weight multiplies

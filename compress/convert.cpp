@@ -33,6 +33,11 @@ std::size_t group_within(std::size_t columns, TensorForm form) {
 // The form that holds these bits, and how many columns share a scale in it: `columns`, or a divisor.
 Plan packed_plan(const Parameter& parameter, std::size_t columns, unsigned bits, Scheme scheme) {
   const std::size_t cols = parameter.shape.cols();
+  if (is_of_signs(scheme)) {
+    ensure(Exit::usage, columns == cols, parameter.name, ": signs have one scale a row, and this weight was trained ",
+           "with groups of ", columns, " columns: train with group_columns of at least a row's");
+    return {TensorForm::signs, cols};
+  }
   const TensorForm form = bits <= 2 ? TensorForm::int2 : bits <= 4 ? TensorForm::int4 : TensorForm::int8;
   if (activations_of(scheme) == ops::ActivationForm::bytes) {
     ensure(Exit::usage, columns == cols, parameter.name, ": ", name_of(scheme),
@@ -63,6 +68,15 @@ Scheme scheme_after(const CompressConfig& config) {
   ensure(Exit::usage, config.weights.symmetry == Symmetry::symmetric,
          "packed weights have levels about 0, and this model was trained with asymmetric ones: set "
          "compression_training.weight_quantization.shared_parameters.quantization_type=symmetric");
+  using Signs = InputQuantization::Signs;
+  if (config.inputs.enabled && config.inputs.signs != Signs::none) {
+    for (const WeightGroup& group : config.weights.by_modules)
+      ensure(Exit::usage, group.target_bits == 1,
+             "packed models multiply inputs that are signs with weights that are, and this one was trained with "
+             "weights of ",
+             group.target_bits, " bits: give every group of weight_quantization 1 bit");
+    return config.inputs.signs == Signs::plain ? Scheme::signs : Scheme::scaled_signs;
+  }
   if (config.inputs.enabled) {
     for (const InputGroup& group : config.inputs.by_modules)
       ensure(Exit::usage, group.bits == 8, "packed models multiply inputs of 8 bits, and this one was trained with ",
@@ -121,6 +135,12 @@ PackedTensor convert_weight(const Parameter& parameter, std::span<const float> v
       const std::size_t in_row = element % grid.cols;
       packed.scales.push_back(by_group[element / grid.cols * grid.groups() + in_row / grid.group]);
     }
+  ensure(Exit::usage,
+         packed.form != TensorForm::signs ||
+             std::ranges::find(levels.span<const float>(), 0.0f) == levels.span<const float>().end(),
+         parameter.name,
+         " has a weight of 0, which has no sign: train on, or "
+         "with learned_step_sizes, which count 0 as positive");
   store_levels(packed, levels.span<const float>(), levels_of(packed.form));
   return packed;
 }
@@ -156,6 +176,8 @@ void convert_model(const std::filesystem::path& path, const PackedDescription& d
            parameter.name, integer ? " is quantized, and its input is not" : " is not quantized, and its input is",
            ": packed products have both or neither; give weight_quantization and activation_quantization the same "
            "modules");
+    ensure(Exit::usage, tensor.form != TensorForm::signs || (unit.name() != "embedding" && unit.name() != "head"),
+           parameter.name, " is of signs, which packed models have of linears alone: name modules without it");
     if (description.scheme != Scheme::int8_static || !integer) return tensor;
     if (const Range* range = quantization.inputs().range_of(parameter.name))
       tensor.input = scale_of(*range, Symmetry::affine, {0, 255}, "the input of " + parameter.name);

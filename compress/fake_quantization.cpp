@@ -63,6 +63,9 @@ void QuantizedInputs::record(const Tensor& x, const std::string& weight) const {
 
 Tensor QuantizedInputs::on_levels(const Tensor& x, const Parameter& weight, const InputGroup& group) const {
   const auto bits = static_cast<unsigned>(group.bits);
+  using Signs = InputQuantization::Signs;
+  if (config_.signs != Signs::none)
+    return autograd::signs(x, config_.signs == Signs::plain ? ops::SignScale::one : ops::SignScale::row_mean);
   if (!is_fixed()) {
     const ops::FakeForm form =
         config_.symmetry == Symmetry::symmetric ? ops::FakeForm::symmetric : ops::FakeForm::widened;

@@ -90,13 +90,15 @@ std::size_t PackedTensor::byte_of(std::size_t row, std::size_t col) const {
 std::int32_t PackedTensor::level(std::size_t row, std::size_t col) const {
   const unsigned bits = bits_of(form), at = static_cast<unsigned>(col % (8 / bits)) * bits;
   const std::uint32_t found = static_cast<std::uint32_t>(values[byte_of(row, col)]) >> at & (0xFFu >> (8 - bits));
+  if (form == TensorForm::signs) return found == 0 ? -1 : 1;
   const std::uint32_t half = 1u << (bits - 1);
   return static_cast<std::int32_t>(found ^ half) - static_cast<std::int32_t>(half);  // two's complement
 }
 
 void PackedTensor::set_level(std::size_t row, std::size_t col, std::int32_t q) {
   const unsigned bits = bits_of(form), at = static_cast<unsigned>(col % (8 / bits)) * bits;
-  values[byte_of(row, col)] |= static_cast<std::byte>((static_cast<std::uint32_t>(q) & (0xFFu >> (8 - bits))) << at);
+  const std::uint32_t held = form == TensorForm::signs ? (q > 0 ? 1u : 0u) : static_cast<std::uint32_t>(q);
+  values[byte_of(row, col)] |= static_cast<std::byte>((held & (0xFFu >> (8 - bits))) << at);
 }
 
 PackedWriter::PackedWriter(const std::filesystem::path& path)

@@ -4,8 +4,8 @@
 //   /tokenizer  uint8, what defines the tokenizer (absent for bytes)
 //   /bytes      uint8, every tensor's scales (float32, (out, groups)) and values, row by row, little-endian: int8 as
 //   two's
-//               complement; of int4 two and of int2 four in a byte, the first in the lowest bits, rows beginning with a
-//               byte; of sparse forms indices and float32 values (compress/sparse_tensor.h)
+//               complement; of int4 two, of int2 four and of signs eight in a byte, the first in the lowest bits, rows
+//               beginning with a byte; of sparse forms indices and float32 values (compress/sparse_tensor.h)
 //   attributes  format "tranche packed", version 1, tokenizer (its kind), checksum (XXH3, 128 bits, of the three)
 //
 // Nothing in it depends on the machine: kernels' own order is made when it is loaded.
@@ -40,7 +40,7 @@ struct PackedTensor {
 
   // Of integers, whose values are there: q of an element.
   std::int32_t level(std::size_t row, std::size_t col) const;
-  void set_level(std::size_t row, std::size_t col, std::int32_t q);  // where 0 was
+  void set_level(std::size_t row, std::size_t col, std::int32_t q);  // where no bit was
 
  private:
   std::size_t byte_of(std::size_t row, std::size_t col) const;

@@ -1,5 +1,6 @@
 #include "compress/packed_parameters.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -45,7 +46,13 @@ void PackedParameters::adopt(Unit& unit, const Seams& seams) {
     index_.erase(found);
     ensure(Exit::checkpoint, tensor.shape == parameter->shape, file_.path().string(), ": ", parameter->name,
            " has shape ", tensor.shape, ", the model's has ", parameter->shape);
-    if (is_integer(tensor.form))
+    if (tensor.form == TensorForm::signs) {
+      ensure(Exit::checkpoint,
+             unit.name() != "embedding" && unit.name() != "head" && is_of_signs(file_.description().scheme),
+             file_.path().string(), ": ", parameter->name, " is of signs, which are for linears of ",
+             name_of(Scheme::signs), " and ", name_of(Scheme::scaled_signs));
+      signs_[parameter] = signs_of(tensor);
+    } else if (is_integer(tensor.form))
       packed_[parameter] = {integers_of(tensor), tensor.input};
     else
       parameter->value = numbers_of(tensor);
@@ -97,7 +104,28 @@ ops::PackedWeight PackedParameters::integers_of(const PackedTensor& tensor) cons
   return weight;
 }
 
+ops::SignRows PackedParameters::signs_of(const PackedTensor& tensor) const {
+  const std::size_t out = tensor.shape.rows(), in = tensor.shape.cols();
+  ensure(Exit::checkpoint, tensor.group >= in, file_.path().string(), ": ", tensor.name, ": signs in groups of ",
+         tensor.group, " of ", in, " columns; a row has one scale");
+  const Tensor values = Tensor::empty(device_, tensor.name, Category::workspace, tensor.shape, DType::float32);
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i)
+    values.span<float>()[i] = static_cast<float>(tensor.level(i / in, i % in));
+  const ops::SignRows signs{
+      out, in, Tensor::empty(device_, tensor.name, Category::parameters, {ops::sign_bytes(out, in)}, DType::uint8),
+      Tensor::empty(device_, tensor.name + " scales", Category::parameters, {out}, DType::float32)};
+  ops::take_signs(values, ops::SignScale::one, signs);
+  std::ranges::copy(tensor.scales, signs.scales.span<float>().begin());
+  return signs;
+}
+
 Tensor PackedParameters::multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const {
+  if (const auto signs = signs_.find(&weight); signs != signs_.end()) {
+    const Tensor y = x.sibling("linear", with_last(x.shape(), signs->second.rows, false), DType::float32);
+    const bool scaled = file_.description().scheme == Scheme::scaled_signs;
+    ops::sign_linear(x, scaled ? ops::SignScale::row_mean : ops::SignScale::one, signs->second, bias, y);
+    return y;
+  }
   const auto found = packed_.find(&weight);
   if (found == packed_.end()) return LinearForm::multiply(x, weight, bias);
   const auto& [packed, input] = found->second;

@@ -5,6 +5,7 @@
 
 #include "compress/packed_file.h"
 #include "runtime/nn/seams.h"
+#include "runtime/ops/sign_linear.h"
 
 namespace tranche::compress {
 
@@ -34,6 +35,7 @@ class PackedParameters : public ParameterStore, public LinearForm {
  private:
   Tensor numbers_of(const PackedTensor& tensor) const;
   ops::PackedWeight integers_of(const PackedTensor& tensor) const;
+  ops::SignRows signs_of(const PackedTensor& tensor) const;
 
   const PackedFile& file_;
   Device& device_;
@@ -43,6 +45,7 @@ class PackedParameters : public ParameterStore, public LinearForm {
     std::optional<ScaleAndZero> input;
   };
   std::map<const Parameter*, Packed> packed_;
+  std::map<const Parameter*, ops::SignRows> signs_;
   std::vector<Owned> owned_;
   std::size_t units_ = 0;
 };

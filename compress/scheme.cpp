@@ -7,10 +7,11 @@
 namespace tranche::compress {
 namespace {
 
-constexpr std::array<std::string_view, 8> scheme_names{"int8-dynamic", "int8-static", "int8-weight", "int4-weight",
-                                                       "int2-weight",  "float16",     "bfloat16",    "sparse"};
-constexpr std::array<std::string_view, 8> form_names{"float32", "float16", "bfloat16", "int8",
-                                                     "int4",    "int2",    "bitmap",   "2:4"};
+constexpr std::array<std::string_view, 10> scheme_names{"int8-dynamic", "int8-static", "int8-weight", "int4-weight",
+                                                        "int2-weight",  "float16",     "bfloat16",    "signs",
+                                                        "scaled-signs", "sparse"};
+constexpr std::array<std::string_view, 9> form_names{"float32", "float16", "bfloat16", "int8", "int4",
+                                                     "int2",    "signs",   "bitmap",   "2:4"};
 
 }  // namespace
 
@@ -42,6 +43,8 @@ Plan plan_of(Scheme scheme, std::size_t group, const Shape& shape, bool table) {
     case Scheme::int2_weight: return table ? Plan{TensorForm::int8, most_in_group} : Plan{TensorForm::int2, group};
     case Scheme::float16: return {TensorForm::float16, 0};
     case Scheme::bfloat16:
+    case Scheme::signs:
+    case Scheme::scaled_signs:
     case Scheme::sparse: break;
   }
   return {TensorForm::bfloat16, 0};

@@ -103,12 +103,13 @@ void StepSizesBegin::begin(const Parameter& weight, const Parameter& steps, cons
   const std::size_t begin = std::max(steps.offset, owned.first),
                     end = std::min(steps.offset + steps.shape.size(), owned.first + owned.size);
   if (begin >= end) return;
-  const double highest = std::exp2(static_cast<double>(config_.group_of(weight)->target_bits) - 1) - 1;
+  const std::size_t bits = config_.group_of(weight)->target_bits;
+  const double highest = std::exp2(static_cast<double>(bits) - 1) - 1;
   const Tensor masters = placement_.borrow(0, owned.unit->index());
   for (std::size_t at = begin; at < end; ++at) {
     const std::size_t group = at - steps.offset;
-    masters.span<float>()[at - owned.first] =
-        static_cast<float>(2 * totals[group] / counts[group] / std::sqrt(highest));
+    masters.span<float>()[at - owned.first] = static_cast<float>(
+        bits == 1 ? totals[group] / counts[group] : 2 * totals[group] / counts[group] / std::sqrt(highest));
   }
   placement_.give_back(0, owned.unit->index(), masters.span<const float>());
 }

@@ -35,9 +35,9 @@ class StepSizes {
   std::map<const Parameter*, const Parameter*> by_weight_;
 };
 
-// Gives step sizes their first values, 2 mean |w| / sqrt(2^(bits-1) - 1) of the weights that share one, when
-// quantization begins. Means are of sums over the pieces that groups of weights and blocks of 1,024 elements of a
-// unit's flat layout cut each other into, added by index: the same bits on any number of ranks.
+// Gives step sizes their first values, 2 mean |w| / sqrt(2^(bits-1) - 1) of the weights that share one, of one bit
+// mean |w|, when quantization begins. Means are of sums over the pieces that groups of weights and blocks of 1,024
+// elements of a unit's flat layout cut each other into, added by index: the same bits on any number of ranks.
 class StepSizesBegin : public OwnerState {
  public:
   // holders: the ranks that together hold one copy of the state. All must outlive it.

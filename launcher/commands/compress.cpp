@@ -65,8 +65,9 @@ compress::Scheme check_options(const Options& options) {
   const compress::Scheme scheme = preset ? compress::Scheme::int8_static : compress::scheme_named(options.scheme);
   ensure(Exit::usage, options.group % 32 == 0 && options.group >= 32 && options.group <= 128, "--group ", options.group,
          ": expected 32, 64, 96 or 128");
-  ensure(Exit::usage, scheme != compress::Scheme::sparse,
-         "--scheme sparse: `tranche compress convert` writes it of a model that was pruned while it trained");
+  ensure(Exit::usage, scheme != compress::Scheme::sparse && !compress::is_of_signs(scheme), "--scheme ", options.scheme,
+         ": `tranche compress convert` writes it of a model that was ",
+         scheme == compress::Scheme::sparse ? "pruned" : "made of signs", " while it trained");
   const bool takes_ranges = options.scheme == name_of(compress::Scheme::int8_static);
   ensure(Exit::usage, takes_ranges == !options.ranges.empty(),
          takes_ranges ? "int8-static needs --ranges FILE, which `tranche calibrate` makes"

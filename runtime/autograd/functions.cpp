@@ -170,6 +170,21 @@ Tensor fake_quantize_by(const Tensor& x, const Tensor& steps, const ops::Quantiz
   });
 }
 
+Tensor signs(const Tensor& x, ops::SignScale scale) {
+  const ops::QuantizationGrid grid = ops::QuantizationGrid::per_row(x.rows(), x.cols());
+  const Tensor y = result(x, "signs"), scales = result(x, "scales of signs", {x.rows()});
+  if (scale == ops::SignScale::one) {
+    ops::fill_constant(scales, 1);
+  } else {
+    const Tensor means = x.sibling("mean magnitudes", {x.rows()}, DType::float32);
+    ops::fake_quantize(x, grid, ops::FakeForm::binary, 1, y, means);
+    ops::convert(means, scales);
+  }
+  ops::fake_quantize_by(x, scales, grid, 1, y);
+  return taped(y, {&x},
+               [=](const Tensor& dy) { ops::fake_quantize_by_input_gradient(dy, x, scales, grid, 1, Into{x}); });
+}
+
 Tensor distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets,
                     const ops::DistillationTerms& terms) {
   const Tensor loss = logits.sibling("loss", {1}, DType::float32);

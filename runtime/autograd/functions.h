@@ -9,6 +9,7 @@
 #include "runtime/ops/attention.h"
 #include "runtime/ops/distillation.h"
 #include "runtime/ops/fake_quantize.h"
+#include "runtime/ops/sign_linear.h"
 
 namespace tranche::autograd {
 
@@ -31,6 +32,9 @@ Tensor fake_quantize(const Tensor& x, const ops::QuantizationGrid& grid, ops::Fa
 Tensor fake_quantize_with(float scale, std::int32_t zero, ops::Levels levels, const Tensor& x);
 // Levels of learned step sizes, which have a gradient as x has.
 Tensor fake_quantize_by(const Tensor& x, const Tensor& steps, const ops::QuantizationGrid& grid, unsigned bits);
+// Signs of x, 0 being positive, as they are, or times the mean magnitude of their row (XNOR-Net: Rastegari et al.
+// 2016); a row of zeros has the scale 1. The scale has no gradient, and x has one where -1 <= x <= 1.
+Tensor signs(const Tensor& x, ops::SignScale scale);
 // (1) float32; overwrites logits in backward. No gradient reaches the teacher.
 Tensor distillation(const Tensor& logits, const Tensor& teacher, const Tensor& targets,
                     const ops::DistillationTerms& terms);

@@ -41,7 +41,7 @@ const FakeQuantizeKernels& checked_steps(std::string_view op, const Tensor& x, c
   check(grid.group > 0 || grid.cols == 0, op, ": a group has no elements");
   check_size(op, "x", x, grid.rows * grid.cols);
   check_array(op, "steps", steps, x.dtype(), grid.parameters(), x);
-  check(bits >= 2 && bits <= 8, op, ": ", bits, " bits, expected 2 to 8");
+  check(bits >= 1 && bits <= 8, op, ": ", bits, " bits, expected 1 to 8");
   return kernels_of(x.device()).fake_quantize;
 }
 

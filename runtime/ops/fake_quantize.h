@@ -29,15 +29,18 @@ void fake_quantize_with(float scale, std::int32_t zero, Levels levels, const Ten
 
 // Levels of learned step sizes (LSQ: Esser et al. 2020): y = s clamp(round(x / s), -2^(bits-1), 2^(bits-1) - 1), where
 // s is the magnitude of the group's step, at least least_step. NaN stays NaN, and a step that is none makes its group
-// NaN. x: floating, of grid.rows x grid.cols elements, steps: (parameters) of x's dtype, y: as x; bits: 2 .. 8
+// NaN. Of one bit y = s or -s, by x's sign, 0 being positive (XNOR-Net: Rastegari et al. 2016; with learned scales:
+// Bulat, Tzimiropoulos 2019).
+// x: floating, of grid.rows x grid.cols elements, steps: (parameters) of x's dtype, y: as x; bits: 1 .. 8
 inline constexpr float least_step = 0x1p-23f;
 void fake_quantize_by(const Tensor& x, const Tensor& steps, const QuantizationGrid& grid, unsigned bits,
                       const Tensor& y);
-// dx = dy where round(x / s) is a level, 0 where it was clamped.
+// dx = dy where round(x / s) is a level, 0 where it was clamped. Of one bit s dy where -1 <= x <= 1, else 0.
 void fake_quantize_by_input_gradient(const Tensor& dy, const Tensor& x, const Tensor& steps,
                                      const QuantizationGrid& grid, unsigned bits, const Destination& dx);
 // Of a step that n elements share: the sum of dy (level - x / s), or of dy level where it was clamped (equation 3),
-// with the step's sign and times 1 / sqrt(n (2^(bits-1) - 1)) (section 2.2).  dsteps: as steps
+// with the step's sign and times 1 / sqrt(n (2^(bits-1) - 1)) (section 2.2). Of one bit the sum of dy times x's sign,
+// with the step's sign and times 1 / sqrt(n).  dsteps: as steps
 void fake_quantize_by_step_gradient(const Tensor& dy, const Tensor& x, const Tensor& steps,
                                     const QuantizationGrid& grid, unsigned bits, const Destination& dsteps);
 

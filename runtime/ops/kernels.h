@@ -19,6 +19,7 @@
 #include "runtime/ops/kernels/pruning.h"
 #include "runtime/ops/kernels/quantize.h"
 #include "runtime/ops/kernels/reduce.h"
+#include "runtime/ops/kernels/sign_linear.h"
 
 namespace tranche::ops {
 
@@ -37,6 +38,7 @@ struct Kernels {
   PruningKernels pruning;
   QuantizeKernels quantize;
   ReduceKernels reduce;
+  SignKernels signs;
 };
 
 // Of the device's type and, on the CPU, of the instruction path in use.

@@ -134,10 +134,10 @@ class Forged : public Packed {
   PackedTensor tensor() const {
     return quantize_weight("embedding.weight", {2, 32}, std::vector<float>(64, 0.5f), {TensorForm::int8, 32});
   }
-  std::string complaint_about(const PackedTensor& forged) {
+  std::string complaint_about(const PackedTensor& forged, Scheme scheme = Scheme::int8_dynamic) {
     PackedWriter writer{path};
     writer.append(forged);
-    writer.finish({Scheme::int8_dynamic, Json{{"seed", 1}}, "byte", ""});
+    writer.finish({scheme, Json{{"seed", 1}}, "byte", ""});
     try {
       PackedFile{path}.read(0);
     } catch (const Error& error) {
@@ -163,6 +163,12 @@ TEST_F(Forged, AnotherModelsTensorsAreRefused) {
   const std::unique_ptr<Model> wide = small_model(96);
   write(Scheme::int8_weight, *wide);
   EXPECT_THAT(complaint(), HasSubstr("has shape"));
+}
+
+TEST_F(Forged, SignsAreRefusedWhereNoSignsAreMultiplied) {
+  PackedTensor signs{"embedding.weight", {37, 48}, TensorForm::signs, 48, std::vector<float>(37, 1.0f), {}};
+  signs.values.resize(signs.value_bytes());
+  EXPECT_THAT(complaint_about(signs, Scheme::signs), HasSubstr("embedding.weight is of signs, which are for linears"));
 }
 
 TEST_F(Packed, AFileThatIsNoneSaysSo) {
@@ -241,6 +247,11 @@ TEST(PackedTensors, OfAnyBitsGiveBackTheirLevels) {
     for (std::size_t i = 0; i < 65; ++i) tensor.set_level(i / 13, i % 13, level_at(i));
     for (std::size_t i = 0; i < 65; ++i) EXPECT_EQ(tensor.level(i / 13, i % 13), level_at(i)) << name_of(form);
   }
+  PackedTensor signs{"w", {5, 13}, TensorForm::signs, 13, {}, {}};
+  signs.values.resize(signs.value_bytes());
+  EXPECT_EQ(signs.values.size(), 5u * 2);
+  for (std::size_t i = 0; i < 65; ++i) signs.set_level(i / 13, i % 13, i % 3 == 0 ? 1 : -1);
+  for (std::size_t i = 0; i < 65; ++i) EXPECT_EQ(signs.level(i / 13, i % 13), i % 3 == 0 ? 1 : -1) << i;
 }
 
 }  // namespace

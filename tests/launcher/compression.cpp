@@ -1,6 +1,8 @@
 // Jobs that compress while they train, from the job file to the packed model.
 #include <gmock/gmock.h>
 
+#include <tuple>
+
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "tests/launcher/program.h"
@@ -51,12 +53,12 @@ TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
   const std::string rows = R"(, "group_columns": 1000)", groups = R"(, "group_columns": 16)";
   const std::string learned = R"(, "learned_step_sizes": true)";
   for (const Case& each :
-       {Case{"4", groups + learned, nullptr, "int4-weight"}, Case{"8", rows + learned, "", "int8-dynamic"},
-        Case{"8", rows, nullptr, "int8-weight"}, Case{"8", "", nullptr, "int8-weight"},
-        Case{"4", groups, nullptr, "int4-weight"}, Case{"3", rows, nullptr, "int4-weight"},
-        Case{"2", groups, nullptr, "int2-weight"}, Case{"1", rows, nullptr, "int2-weight"},
-        Case{"2", R"(, "group_columns": 8)", nullptr, "int2-weight"}, Case{"2", rows, "", "int8-dynamic"},
-        Case{"8", rows, "", "int8-dynamic"}, Case{"4", rows, "", "int8-dynamic"},
+       {Case{"4", groups + learned, nullptr, "int4-weight"}, Case{"1", rows + learned, nullptr, "int2-weight"},
+        Case{"8", rows + learned, "", "int8-dynamic"}, Case{"8", rows, nullptr, "int8-weight"},
+        Case{"8", "", nullptr, "int8-weight"}, Case{"4", groups, nullptr, "int4-weight"},
+        Case{"3", rows, nullptr, "int4-weight"}, Case{"2", groups, nullptr, "int2-weight"},
+        Case{"1", rows, nullptr, "int2-weight"}, Case{"2", R"(, "group_columns": 8)", nullptr, "int2-weight"},
+        Case{"2", rows, "", "int8-dynamic"}, Case{"8", rows, "", "int8-dynamic"}, Case{"4", rows, "", "int8-dynamic"},
         Case{"8", rows, R"(, "range_calibration": "static")", "int8-static"}}) {
     SCOPED_TRACE(each.scheme + " " + each.bits + each.weights);
     write_job(quantization(each.bits, each.weights, each.inputs));
@@ -68,6 +70,44 @@ TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
     const double trained = loss_of("runs/job");
     EXPECT_NEAR(loss_of("small.packed"), trained, 1e-4 * trained);
   }
+}
+
+// Weights and inputs that are signs: counts of bits against training's float sums.
+TEST_F(Compression, AModelOfSignsComputesPackedWhatTrainingDid) {
+  const std::string modules = R"(, "modules": ["attention", "mlp"]}}})";
+  const auto job = [&](const std::string& weights, const char* signs, const std::string& end) {
+    return R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true)" + weights +
+           R"(}, "different_groups": {"all": {"params": {"start_bits": 1, "target_bits": 1})" + end +
+           R"(, "activation_quantization": {"shared_parameters": {"enabled": true, "schedule_offset": 0, "signs": ")" +
+           signs + R"("}, "different_groups": {"all": {"params": {"bits": 1})" + end + "}";
+  };
+  const std::string rows = R"(, "group_columns": 1000)", learned = R"(, "learned_step_sizes": true)";
+  for (const auto& [weights, signs, scheme] :
+       {std::tuple{rows + learned, "plain", "signs"}, {rows, "scaled", "scaled-signs"}}) {
+    SCOPED_TRACE(scheme);
+    write_job(job(weights, signs, modules));
+    ASSERT_EQ(shell("rm -rf runs small.packed").exit, 0);
+    ASSERT_EQ(run("train job.json --set steps=6 --set optimizer.params.lr=0.02").exit, 0);
+    const Result converted = run("compress convert runs/job -o small.packed");
+    ASSERT_EQ(converted.exit, 0) << converted.errors;
+    EXPECT_THAT(converted.output, HasSubstr(std::string{"small.packed: "} + scheme));
+    const double trained = loss_of("runs/job");
+    EXPECT_NEAR(loss_of("small.packed"), trained, 1e-4 * trained);
+    EXPECT_EQ(run("generate small.packed --prompt tranche --tokens 8 --temperature 0").exit, 0);
+    EXPECT_THAT(run(std::string{"compress quantize runs/job -o other.packed --scheme "} + scheme).errors,
+                HasSubstr("that was made of signs while it trained"));
+  }
+  const auto refusal = [&](const std::string& weights, const std::string& end) {
+    write_job(job(weights, "plain", end));
+    EXPECT_EQ(shell("rm -rf runs").exit, 0);
+    EXPECT_EQ(run("train job.json").exit, 0);
+    const Result result = run("compress convert runs/job -o other.packed");
+    EXPECT_EQ(result.exit, 2);
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "other.packed"));
+    return result.errors;
+  };
+  EXPECT_THAT(refusal(R"(, "group_columns": 16)", modules), HasSubstr("signs have one scale a row"));
+  EXPECT_THAT(refusal(rows + learned, "}}}"), HasSubstr("of linears alone"));
 }
 
 // Two bits cost a trained model much; rounded by what its linears see, less.
@@ -135,7 +175,16 @@ TEST_F(Compression, KeysThatCannotBeAreRefused) {
   const std::string learned = R"(, "learned_step_sizes": true)";
   EXPECT_THAT(refusal_of(quantization("8", learned + R"(, "quantization_type": "asymmetric")")),
               HasSubstr("is for levels about 0"));
-  EXPECT_THAT(refusal_of(quantization("1", learned)), HasSubstr("a fixed number of bits from 2 to 8"));
+  const std::string falling =
+      R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true)" + learned +
+      R"(}, "different_groups": {"all": {"params": {"start_bits": 4, "target_bits": 3}}}}})";
+  EXPECT_THAT(refusal_of(falling), HasSubstr("is for a fixed number of bits, and a group goes from 4 to 3"));
+  const auto signs = [](const std::string& bits, const char* more) {
+    return R"(, "compression_training": {"activation_quantization": {"shared_parameters": {"enabled": true, "signs": "plain")" +
+           std::string{more} + R"(}, "different_groups": {"all": {"params": {"bits": )" + bits + "}}}}}";
+  };
+  EXPECT_THAT(refusal_of(signs("8", "")), HasSubstr("which are 1 bit, and a group has \"bits\" 8"));
+  EXPECT_THAT(refusal_of(signs("1", R"(, "range_calibration": "static")")), HasSubstr("which have no range"));
   const std::string begin =
       R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true}, )";
   EXPECT_THAT(refusal_of(begin + R"("different_groups": {}}})"), HasSubstr("at least one group"));

@@ -88,6 +88,36 @@ TEST(LearnedStepSizes, DigestsAreEqualAfterAResumeOnAnotherNumberOfRanks) {
   expect_equal_after_resumes(with_learned_steps(Numbers::float32), {1, 2, 5});
 }
 
+// Weights and inputs of linears are signs times scales, of the weights' mean magnitudes or learned.
+SmallJob binary(Numbers numbers, bool learned) {
+  return {
+      .numbers = numbers,
+      .changes = {weights + "shared_parameters.enabled=true", weights + "shared_parameters.schedule_offset=2",
+                  weights + "shared_parameters.group_columns=1000",
+                  weights + "shared_parameters.learned_step_sizes=" + (learned ? "true" : "false"),
+                  weights + R"(different_groups={"all": {"params": {"start_bits": 1, "target_bits": 1},
+                                   "modules": ["attention", "mlp"]}})",
+                  inputs + "shared_parameters.enabled=true", inputs + "shared_parameters.schedule_offset=2",
+                  inputs + "shared_parameters.signs=" + (learned ? "plain" : "scaled"),
+                  inputs + R"(different_groups={"all": {"params": {"bits": 1}, "modules": ["attention", "mlp"]}})"}};
+}
+TEST(Binarized, DigestsAreEqualOverArrangements) {
+  expect_equal_everywhere(binary(Numbers::float32, false), 10);
+  expect_equal_everywhere(binary(Numbers::bfloat16, true), 10);
+}
+TEST(Binarized, DigestsAreEqualAfterAResumeOnAnotherNumberOfRanks) {
+  expect_equal_after_resumes(binary(Numbers::bfloat16, false), {1, 5});
+  expect_equal_after_resumes(binary(Numbers::float32, true), {2, 5});
+}
+TEST(Binarized, ScalesAreSeenByTheDigest) {
+  SmallRun run;
+  SmallJob job = binary(Numbers::float32, false);
+  const std::string expected = run.digest_after(4, job, {});
+  job.changes.push_back(inputs + "shared_parameters.signs=plain");
+  EXPECT_NE(run.digest_after(4, job, {}), expected);
+  EXPECT_NE(run.digest_after(4, binary(Numbers::float32, true), {}), expected);
+}
+
 // From a model that has none, and from one that has them.
 TEST(LearnedStepSizes, BeginWithTheWeightsThatARunStartsFrom) {
   SmallRun run;

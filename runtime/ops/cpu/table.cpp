@@ -17,6 +17,7 @@ PackedKernels packed_kernels();
 PruningKernels pruning_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
+SignKernels sign_kernels();
 
 const Kernels& kernels();
 const Kernels& kernels() {
@@ -35,6 +36,7 @@ const Kernels& kernels() {
       .pruning = pruning_kernels(),
       .quantize = quantize_kernels(),
       .reduce = reduce_kernels(),
+      .signs = sign_kernels(),
   };
   return table;
 }

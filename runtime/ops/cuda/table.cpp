@@ -16,7 +16,8 @@ const Kernels& cuda_kernels() {
                              .packed = packed_kernels(),
                              .pruning = pruning_kernels(),
                              .quantize = quantize_kernels(),
-                             .reduce = reduce_kernels()};
+                             .reduce = reduce_kernels(),
+                             .signs = sign_kernels()};
   return table;
 }
 

@@ -21,6 +21,7 @@ PackedKernels packed_kernels();
 PruningKernels pruning_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
+SignKernels sign_kernels();
 
 // All of them.
 const Kernels& cuda_kernels();

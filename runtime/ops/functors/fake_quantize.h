@@ -111,10 +111,20 @@ TRANCHE_FUNCTOR float step_in_use(float step) { return larger(magnitude(step), l
 // -half .. half - 1
 TRANCHE_FUNCTOR float half_of_levels(unsigned bits) { return static_cast<float>(1u << (bits - 1)); }
 
+// Of one bit.
+TRANCHE_FUNCTOR float sign_of(float value) { return value < 0 ? -1.0f : 1.0f; }
+
 template <class Block, class T>
 TRANCHE_FUNCTOR void fake_quantized_by(const Block& block, float given_step, unsigned bits, const T* x, T* y,
                                        std::size_t count) {
   const float step = step_in_use(given_step), half = half_of_levels(bits);
+  if (bits == 1) {
+    block.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+      const float value = to_float(x[i]);
+      put<false>(y[i], sign_of(value) * step + value * 0.0f);
+    });
+    return;
+  }
   block.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
     const float value = to_float(x[i]);
     put<false>(y[i], to_nearest(clamped(value / step, -half, half - 1)) * step + value * 0.0f);
@@ -128,6 +138,12 @@ template <bool adds, class Block, class T>
 TRANCHE_FUNCTOR void fake_quantized_by_input_gradient(const Block& block, float given_step, unsigned bits, const T* dy,
                                                       const T* x, T* dx, std::size_t count) {
   const float step = step_in_use(given_step), half = half_of_levels(bits);
+  if (bits == 1) {
+    block.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
+      put<adds>(dx[i], magnitude(to_float(x[i])) <= 1 ? step * to_float(dy[i]) : 0.0f);
+    });
+    return;
+  }
   block.each(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
     const float level = wide_level(to_float(x[i]) / step, half);
     put<adds>(dx[i], clamped(level, -half, half - 1) == level ? to_float(dy[i]) : 0.0f);
@@ -138,6 +154,12 @@ template <class Block, class T>
 TRANCHE_FUNCTOR float fake_quantized_by_step_gradient(const Block& block, float given_step, unsigned bits, const T* dy,
                                                       const T* x, std::size_t count) {
   const float step = step_in_use(given_step), half = half_of_levels(bits);
+  if (bits == 1) {
+    const double signs = block.sum(
+        count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE { return double{sign_of(to_float(x[i])) * to_float(dy[i])}; });
+    const float factor = 1 / square_root(static_cast<float>(count));
+    return static_cast<float>(signs) * (given_step < 0 ? -factor : factor);
+  }
   const double sum = block.sum(count, [&](std::size_t i) TRANCHE_ALWAYS_INLINE {
     const float quotient = to_float(x[i]) / step, wide = wide_level(quotient, half);
     const float level = clamped(wide, -half, half - 1);

@@ -78,6 +78,7 @@ const Kernels& shape_kernels() {
       .reduce = {.scale_and_sum_squares = take_square_sums,
                  .add_in_order = keep_sum,
                  .first_non_finite = none_non_finite},
+      .signs = {.take = nothing, .product = nothing},
   };
   return table;
 }

@@ -134,6 +134,13 @@ ByStep naive_by_step(const Values& x, const Values& dy, const Values& steps, std
     const std::size_t col = i % cols, number = i / cols * in_row + col / group;
     const double shared = static_cast<double>(std::min(group, cols - col / group * group));
     const auto given = static_cast<float>(steps[number]), step = std::max(std::fabs(given), 0x1p-23f);
+    if (bits == 1) {
+      const double sign = x[i] < 0 ? -1 : 1;
+      result.y.push_back(sign * double{step});
+      result.dx.push_back(std::fabs(x[i]) <= 1 ? double{step * static_cast<float>(dy[i])} : 0);
+      result.dsteps[number] += (given < 0 ? -1 : 1) * sign * dy[i] / std::sqrt(shared);
+      continue;
+    }
     const float quotient = static_cast<float>(x[i]) / step, nearest = std::nearbyint(quotient);
     const float level = clamped(nearest, -half, half - 1);
     result.y.push_back(double{level * step});
@@ -149,9 +156,10 @@ TEST_P(FakeQuantizeGrid, ByLearnedStepsIsTheReferenceWithBothGradients) {
   TestDevice device{2};
   const QuantizationGrid grid{rows, cols, group};
   for (const DType dtype : floating_dtypes)
-    for (const unsigned bits : {2u, 4u, 8u}) {
+    for (const unsigned bits : {1u, 2u, 4u, 8u}) {
       const Tensor x = random_tensor(device, {rows, cols}, dtype, 5),
                    dy = random_tensor(device, {rows, cols}, dtype, 6);
+      write(x, x.size() / 2, 0), write(x, x.size() - 1, 1);
       Values first = numbers(grid.parameters(), 7, 0.3);  // of either sign
       first[0] = 0;                                       // counts as the least step
       const Tensor steps = tensor_of(device, {grid.parameters()}, dtype, first);
@@ -184,6 +192,9 @@ TEST(FakeQuantize, ByALearnedStepShowsWhatIsNotFinite) {
   const Tensor steps = tensor_of(device, {3}, DType::float32, {1, 1, 1});
   write(x, 1, nan), write(steps, 1, infinity), write(steps, 2, nan);
   fake_quantize_by(x, steps, QuantizationGrid::per_row(3, 2), 4, y);
+  EXPECT_EQ(read(y, 0), 1);
+  for (std::size_t i = 1; i < 6; ++i) EXPECT_TRUE(std::isnan(read(y, i))) << i;
+  fake_quantize_by(x, steps, QuantizationGrid::per_row(3, 2), 1, y);
   EXPECT_EQ(read(y, 0), 1);
   for (std::size_t i = 1; i < 6; ++i) EXPECT_TRUE(std::isnan(read(y, i))) << i;
 }

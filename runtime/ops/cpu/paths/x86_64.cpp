@@ -17,6 +17,9 @@ const Kernels& kernels();
 namespace avx512_vnni {
 PackedKernels packed_kernels();
 }
+namespace avx512_vpopcntdq {
+SignKernels sign_kernels();
+}
 
 namespace {
 
@@ -53,6 +56,7 @@ const Kernels& vnni_kernels() {
   static const Kernels table = [] {
     Kernels kernels = avx512::kernels();
     kernels.packed = avx512_vnni::packed_kernels();
+    if (__builtin_cpu_supports("avx512vpopcntdq")) kernels.signs = avx512_vpopcntdq::sign_kernels();
     return kernels;
   }();
   return table;
