@@ -75,6 +75,10 @@ void declare_inputs(Section& section, InputQuantization& inputs, Json& groups) {
       .about(
           "Over each token's own range, or over one that follows the micro-batches: range += 0.05 (seen - range), at "
           "the end of a step.");
+  shared.key("learned_step_sizes", inputs.learned_steps)
+      .about(
+          "Whether the distance of two levels of each linear's inputs is a parameter (LSQ), which begins with what "
+          "`range_calibration` `static` has seen until then. This key is ours.");
   using Signs = InputQuantization::Signs;
   shared
       .choice<Signs>("signs", inputs.signs, {{"none", Signs::none}, {"plain", Signs::plain}, {"scaled", Signs::scaled}})
@@ -161,6 +165,20 @@ void CompressConfig::complete(const Source& source) {
     inputs.by_modules = read_groups<InputGroup>(
         input_groups_, path + "activation_quantization" + groups, source,
         [](Section& params, InputGroup& group) { params.key("bits", group.bits).required().between(1, 8); });
+  if (inputs.enabled && inputs.learned_steps) {
+    const std::string shared =
+        str(source.file, ": \"", path, "activation_quantization.shared_parameters.learned_step_sizes\" ");
+    ensure(Exit::job_file,
+           inputs.symmetry == Symmetry::symmetric && inputs.calibration == InputQuantization::Calibration::fixed &&
+               inputs.signs == InputQuantization::Signs::none,
+           shared,
+           "is for levels about 0 that begin with a range: set \"quantization_type\" to \"symmetric\" and "
+           "\"range_calibration\" to \"static\", without \"signs\"");
+    ensure(Exit::job_file, inputs.offset >= 2, shared, "begins with a range, and \"schedule_offset\" is ",
+           inputs.offset, ": at least 2, so that a step has shown one");
+    for (const InputGroup& group : inputs.by_modules)
+      ensure(Exit::job_file, group.bits >= 2, shared, "is for 2 bits or more, and a group has \"bits\" ", group.bits);
+  }
   if (inputs.enabled && inputs.signs != InputQuantization::Signs::none) {
     const std::string shared =
         str(source.file, ": \"", path, "activation_quantization.shared_parameters.signs\" makes inputs signs, ");

@@ -56,6 +56,7 @@ struct InputQuantization {
     scaled
   };  // in place of levels; scaled: by each token's mean magnitude
   Signs signs = Signs::none;
+  bool learned_steps = false;  // in place of a range that is only followed until then (compress/input_steps.h)
   std::vector<InputGroup> by_modules{};
 
   const InputGroup* group_of(const Parameter& weight) const;  // of what this weight multiplies

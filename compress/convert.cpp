@@ -53,6 +53,12 @@ Plan packed_plan(const Parameter& parameter, std::size_t columns, unsigned bits,
                         " columns; packed ones are multiples of 8: set group_columns so"));
 }
 
+// What a forward sees of a master.
+float seen_as(float master, DType working) {
+  if (working == DType::bfloat16) return to_float(from_float<bfloat16>(master));
+  return working == DType::float16 ? to_float(from_float<float16>(master)) : master;
+}
+
 }  // namespace
 
 Scheme scheme_after(const CompressConfig& config) {
@@ -81,6 +87,7 @@ Scheme scheme_after(const CompressConfig& config) {
     for (const InputGroup& group : config.inputs.by_modules)
       ensure(Exit::usage, group.bits == 8, "packed models multiply inputs of 8 bits, and this one was trained with ",
              group.bits, ": ", advice);
+    if (config.inputs.learned_steps) return Scheme::int8_static;
     ensure(Exit::usage, config.inputs.symmetry == Symmetry::affine,
            "packed models multiply inputs over ranges that contain 0, and this one was trained with symmetric ones: ",
            advice);
@@ -179,7 +186,10 @@ void convert_model(const std::filesystem::path& path, const PackedDescription& d
     ensure(Exit::usage, tensor.form != TensorForm::signs || (unit.name() != "embedding" && unit.name() != "head"),
            parameter.name, " is of signs, which packed models have of linears alone: name modules without it");
     if (description.scheme != Scheme::int8_static || !integer) return tensor;
-    if (const Range* range = quantization.inputs().range_of(parameter.name))
+    if (const Parameter* step = quantization.inputs().steps().of(parameter)) {
+      const float learned_step = seen_as(values_of(unit).values[step->offset], working);
+      tensor.input = ScaleAndZero{std::max(std::fabs(learned_step), ops::least_step), 128};
+    } else if (const Range* range = quantization.inputs().range_of(parameter.name))
       tensor.input = scale_of(*range, Symmetry::affine, {0, 255}, "the input of " + parameter.name);
     return tensor;
   };

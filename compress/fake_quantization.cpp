@@ -42,7 +42,7 @@ Tensor QuantizedWeights::apply(const Parameter& parameter, const Tensor& values)
 
 void QuantizedInputs::begin_step(std::uint64_t updates) {
   stand_at(updates);
-  records_ = config_.enabled && is_fixed();
+  records_ = config_.enabled && is_fixed() && !(config_.learned_steps && updates >= config_.offset);
 }
 
 Tensor QuantizedInputs::multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const {
@@ -66,6 +66,8 @@ Tensor QuantizedInputs::on_levels(const Tensor& x, const Parameter& weight, cons
   using Signs = InputQuantization::Signs;
   if (config_.signs != Signs::none)
     return autograd::signs(x, config_.signs == Signs::plain ? ops::SignScale::one : ops::SignScale::row_mean);
+  if (const Parameter* step = steps_.of(weight))
+    return autograd::fake_quantize_by(x, step->value, ops::QuantizationGrid::per_tensor(x.size()), bits);
   if (!is_fixed()) {
     const ops::FakeForm form =
         config_.symmetry == Symmetry::symmetric ? ops::FakeForm::symmetric : ops::FakeForm::widened;

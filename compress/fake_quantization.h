@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compress/config.h"
+#include "compress/input_steps.h"
 #include "compress/observer.h"
 #include "compress/step_sizes.h"
 #include "runtime/comm/communicator.h"
@@ -45,7 +46,11 @@ class QuantizedInputs : public LinearForm {
  public:
   // deal: of the job's micro-batches. All must outlive it.
   QuantizedInputs(const InputQuantization& config, const Deal& deal, Communicator& world)
-      : config_(config), deal_(deal), world_(world) {}
+      : config_(config), deal_(deal), world_(world), steps_(config) {}
+
+  // Of learned step sizes; to join units before they are placed.
+  InputSteps& steps() { return steps_; }
+  const InputSteps& steps() const { return steps_; }
 
   void stand_at(std::uint64_t updates) { updates_ = updates; }
   void begin_step(std::uint64_t updates);
@@ -65,6 +70,7 @@ class QuantizedInputs : public LinearForm {
   const InputQuantization& config_;
   const Deal& deal_;
   Communicator& world_;
+  InputSteps steps_;
   std::uint64_t updates_ = 0;
   bool records_ = false;  // within a training step
   std::map<std::string, Range> ranges_;
@@ -81,6 +87,7 @@ class FakeQuantization : public OwnerState {
 
   QuantizedWeights& weights() { return weights_; }
   const QuantizedWeights& weights() const { return weights_; }
+  QuantizedInputs& inputs() { return inputs_; }
   const QuantizedInputs& inputs() const { return inputs_; }
 
   void begin_step(std::uint64_t updates) override;

@@ -128,6 +128,7 @@ Replica::Replica(const Job& job, Communicator& world, const Memory& memory, Inst
              instead.linears != nullptr ? *instead.linears : quantization_.inputs()} {
   const Doing frame{[] { return std::string{"assembling the model"}; }};
   quantization_.weights().steps().join(model_->units());
+  quantization_.inputs().steps().join(model_->units());
   for (Unit& unit : model_->units()) parameters_->adopt(unit, seams_);
   for (Unit* unit : instead.beside) parameters_->adopt(*unit, seams_);
   placement_->adopt(owned(), job.train.seed);
@@ -213,8 +214,13 @@ Assembly::Assembly(const Job& job, std::string data, Communicator& world, const 
   steps_begin_ =
       std::make_unique<compress::StepSizesBegin>(job.compression.weights, replica_.quantization().weights().steps(),
                                                  replica_.placement(), replica_.owned(), holders);
+  const compress::QuantizedInputs& inputs = replica_.quantization().inputs();
+  input_steps_begin_ = std::make_unique<compress::InputStepsBegin>(
+      job.compression.inputs, inputs.steps(), [&inputs](const std::string& weight) { return inputs.range_of(weight); },
+      replica_.placement(), replica_.owned());
   // Step sizes are of the weights that pruning has left.
-  std::vector<OwnerState*> states{&replica_.quantization(), pruning_.get(), rewound_weights_.get(), steps_begin_.get()};
+  std::vector<OwnerState*> states{&replica_.quantization(), pruning_.get(), rewound_weights_.get(), steps_begin_.get(),
+                                  input_steps_begin_.get()};
   if (job.train.integrity) {
     sums_ = std::make_unique<StateSums>(replica_.owned(), replica_.placement().kinds());
     replica_.placement().compare_with(*sums_);

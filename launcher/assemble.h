@@ -137,6 +137,7 @@ class Assembly {
   std::unique_ptr<compress::Pruning> pruning_;
   std::unique_ptr<compress::RewoundWeights> rewound_weights_;
   std::unique_ptr<compress::StepSizesBegin> steps_begin_;
+  std::unique_ptr<compress::InputStepsBegin> input_steps_begin_;
   std::unique_ptr<StateSums> sums_;
   std::unique_ptr<CopyCheck> copies_;
   std::unique_ptr<OwnerStates> states_;

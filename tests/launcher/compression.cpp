@@ -72,6 +72,20 @@ TEST_F(Compression, AConvertedModelComputesWhatTrainingDid) {
   }
 }
 
+TEST_F(Compression, AModelThatLearnedTheStepsOfItsInputsComputesPackedWhatTrainingDid) {
+  write_job(
+      R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true, "group_columns": 1000},
+      "different_groups": {"all": {"params": {"start_bits": 8, "target_bits": 8}}}}, "activation_quantization": {
+      "shared_parameters": {"enabled": true, "schedule_offset": 2, "range_calibration": "static",
+      "learned_step_sizes": true}, "different_groups": {"all": {"params": {"bits": 8}}}}})");
+  ASSERT_EQ(run("train job.json --set steps=8 --set optimizer.params.lr=0.02").exit, 0);
+  const Result converted = run("compress convert runs/job -o small.packed");
+  ASSERT_EQ(converted.exit, 0) << converted.errors;
+  EXPECT_THAT(converted.output, HasSubstr("small.packed: int8-static"));
+  const double trained = loss_of("runs/job");
+  EXPECT_NEAR(loss_of("small.packed"), trained, 1e-4 * trained);
+}
+
 // Weights and inputs that are signs: counts of bits against training's float sums.
 TEST_F(Compression, AModelOfSignsComputesPackedWhatTrainingDid) {
   const std::string modules = R"(, "modules": ["attention", "mlp"]}}})";
@@ -179,6 +193,16 @@ TEST_F(Compression, KeysThatCannotBeAreRefused) {
       R"(, "compression_training": {"weight_quantization": {"shared_parameters": {"enabled": true)" + learned +
       R"(}, "different_groups": {"all": {"params": {"start_bits": 4, "target_bits": 3}}}}})";
   EXPECT_THAT(refusal_of(falling), HasSubstr("is for a fixed number of bits, and a group goes from 4 to 3"));
+  const auto learned_inputs = [&](const std::string& more, const char* bits) {
+    return R"(, "compression_training": {"activation_quantization": {"shared_parameters": {"enabled": true)" + learned +
+           more + R"(}, "different_groups": {"all": {"params": {"bits": )" + bits + "}}}}}";
+  };
+  const std::string fixed = R"(, "range_calibration": "static")";
+  EXPECT_THAT(refusal_of(learned_inputs("", "8")), HasSubstr("that begin with a range"));
+  EXPECT_THAT(refusal_of(learned_inputs(fixed + R"(, "quantization_type": "asymmetric")", "8")),
+              HasSubstr("levels about 0"));
+  EXPECT_THAT(refusal_of(learned_inputs(fixed + R"(, "schedule_offset": 1)", "8")), HasSubstr("at least 2"));
+  EXPECT_THAT(refusal_of(learned_inputs(fixed, "1")), HasSubstr("is for 2 bits or more"));
   const auto signs = [](const std::string& bits, const char* more) {
     return R"(, "compression_training": {"activation_quantization": {"shared_parameters": {"enabled": true, "signs": "plain")" +
            std::string{more} + R"(}, "different_groups": {"all": {"params": {"bits": )" + bits + "}}}}}";

@@ -118,6 +118,28 @@ TEST(Binarized, ScalesAreSeenByTheDigest) {
   EXPECT_NE(run.digest_after(4, binary(Numbers::float32, true), {}), expected);
 }
 
+// Of inputs: they begin with the ranges that were followed until the third update.
+SmallJob with_learned_inputs(Numbers numbers) {
+  return {.numbers = numbers,
+          .changes = {inputs + "shared_parameters.enabled=true", inputs + "shared_parameters.schedule_offset=3",
+                      inputs + "shared_parameters.range_calibration=static",
+                      inputs + "shared_parameters.learned_step_sizes=true",
+                      inputs + R"(different_groups={"all": {"params": {"bits": 4}}})"}};
+}
+TEST(LearnedStepSizes, OfInputsHaveEqualDigestsOverArrangements) {
+  expect_equal_everywhere(with_learned_inputs(Numbers::float32), 8);
+  expect_equal_everywhere(with_learned_inputs(Numbers::bfloat16), 8);
+}
+TEST(LearnedStepSizes, OfInputsHaveEqualDigestsAfterAResume) {
+  expect_equal_after_resumes(with_learned_inputs(Numbers::float32), {1, 3, 6});
+}
+TEST(LearnedStepSizes, OfInputsAreSeenByTheDigest) {
+  SmallRun run;
+  SmallJob followed = with_learned_inputs(Numbers::float32);
+  followed.changes.push_back(inputs + "shared_parameters.learned_step_sizes=false");
+  EXPECT_NE(run.digest_after(6, followed, {}), run.digest_after(6, with_learned_inputs(Numbers::float32), {}));
+}
+
 // From a model that has none, and from one that has them.
 TEST(LearnedStepSizes, BeginWithTheWeightsThatARunStartsFrom) {
   SmallRun run;
