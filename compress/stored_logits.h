@@ -1,8 +1,7 @@
 // Teachers' logits, stored once: one HDF5 file, from which students train without their teachers.
 //
-//   /values    the greatest logits of each token, in the order of their classes, of the dtype that the teachers
-//   computed
-//              in: (tokens, kept)
+//   /values    the greatest logits of each token, in the order of their classes, in the dtype in which the teachers
+//              computed: (tokens, kept)
 //   /classes   uint16 where the vocabulary fits, else uint32: which these are, rising in each row; absent where all are
 //              kept
 //   /rest      float32, (tokens): the logarithm of the mean of the exponentials of all other logits; absent then too
