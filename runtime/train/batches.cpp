@@ -5,6 +5,16 @@
 #include "runtime/base/trace.h"
 
 namespace tranche {
+namespace {
+
+// Where the host writes what a tensor is to hold: the tensor itself, if it can.
+Tensor room_on_host(const Tensor& tensor) {
+  Device& host = tensor.device().staging();
+  if (&host == &tensor.device()) return tensor;
+  return Tensor::empty(host, tensor.name() + " on the host", Category::activations, tensor.shape(), tensor.dtype());
+}
+
+}  // namespace
 
 MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device) {
   const auto tensor = [&](const char* name) {
@@ -17,10 +27,10 @@ MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>&
                         std::size_t number, Device& device) {
   MicroBatch micro = unread_tensors(samples.size(), sequence_length, number, device);
   micro.samples = samples;
-  std::vector<Token> tokens(micro.tokens.size()), targets(micro.targets.size());
-  read_micro_batch(file, samples, sequence_length, tokens, targets);
-  micro.tokens.assign(std::as_bytes(std::span{tokens}));
-  micro.targets.assign(std::as_bytes(std::span{targets}));
+  const Tensor tokens = room_on_host(micro.tokens), targets = room_on_host(micro.targets);
+  read_micro_batch(file, samples, sequence_length, tokens.span<Token>(), targets.span<Token>());
+  micro.tokens.assign(tokens.byte_span());
+  micro.targets.assign(targets.byte_span());
   return micro;
 }
 
