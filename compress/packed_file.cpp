@@ -8,15 +8,18 @@
 
 #include "compress/sparse_tensor.h"
 #include "runtime/base/error.h"
-#include "runtime/base/file.h"
+#include "runtime/hdf5/kind.h"
 
 namespace tranche::compress {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the file's numbers are little-endian");
 
-constexpr const char* format = "tranche packed";
-constexpr std::int64_t version = 1;
+constexpr hdf5::FileKind kind{.format = "tranche packed",
+                              .version = 1,
+                              .name = "packed model",
+                              .maker = "tranche compress quantize",
+                              .exit = Exit::checkpoint};
 constexpr std::uint64_t piece = 1u << 20;            // of /bytes read at once, while it is checked
 constexpr std::uint64_t chunk = 16384;               // of /bytes: the last one is stored whole
 constexpr std::uint64_t most_elements = 1ull << 40;  // of a tensor: no product of two sizes overflows
@@ -40,19 +43,6 @@ std::string text_of(const hdf5::File& file, const std::string& name) {
   std::string text(dataset.size(), '\0');
   dataset.read<std::uint8_t>(0, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   return text;
-}
-
-hdf5::File open_existing(const std::filesystem::path& path) {
-  std::error_code error;
-  ensure(Exit::checkpoint, std::filesystem::is_regular_file(path, error), path.string(),
-         ": there is no such packed model; `tranche compress quantize` makes one");
-  hdf5::File file = hdf5::File::open(path, Exit::checkpoint);
-  ensure(Exit::checkpoint, file.has_attribute("format") && file.text_attribute("format") == format, path.string(),
-         ": an HDF5 file, but not a packed model");
-  const std::int64_t found = file.integer_attribute("version");
-  ensure(Exit::checkpoint, found == version, path.string(), ": a packed model of version ", found,
-         ", this program reads version ", version);
-  return file;
 }
 
 std::size_t scale_bytes(const PackedTensor& tensor) {
@@ -143,17 +133,12 @@ void PackedWriter::finish(const PackedDescription& description) {
   checksum_.add(description.tokenizer_bytes);
   file_.set_attribute("tokenizer", description.tokenizer_kind);
   file_.set_attribute("checksum", checksum_.hex());
-  file_.set_attribute("version", version);
-  file_.set_attribute("format", std::string{format});
-  file_.close();
-  rename_path(partial_, path_);
-  const std::filesystem::path folder = path_.parent_path();
-  sync_folder(folder.empty() ? "." : folder);
+  hdf5::finish_file(file_, kind, partial_, path_);
   finished_ = true;
 }
 
 PackedFile::PackedFile(const std::filesystem::path& path)
-    : path_(path), file_(open_existing(path)), bytes_(file_.dataset("bytes")) {
+    : path_(path), file_(hdf5::open_file(path, kind)), bytes_(file_.dataset("bytes")) {
   const Doing frame{[&] { return str("reading the packed model ", path_.string()); }};
   const std::string contents = text_of(file_, "contents");
   description_.tokenizer_kind = file_.text_attribute("tokenizer");

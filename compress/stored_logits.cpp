@@ -7,14 +7,17 @@
 #include <type_traits>
 
 #include "runtime/base/error.h"
-#include "runtime/base/file.h"
+#include "runtime/hdf5/kind.h"
 #include "runtime/ops/elementwise.h"
 
 namespace tranche::compress {
 namespace {
 
-constexpr const char* format = "tranche logits";
-constexpr std::int64_t version = 1;
+constexpr hdf5::FileKind kind{.format = "tranche logits",
+                              .version = 1,
+                              .name = "file of logits",
+                              .maker = "tranche store-logits",
+                              .exit = Exit::data};
 
 hdf5::Type type_of(DType dtype) {
   if (dtype == DType::bfloat16) return hdf5::Type::bfloat16;
@@ -63,19 +66,6 @@ void read(const hdf5::Dataset& dataset, const hdf5::Box& box, std::vector<float>
 void read(const hdf5::Dataset& dataset, const hdf5::Box& box, std::vector<std::uint32_t>& classes) {
   if (dataset.type() == hdf5::Type::uint16) return read_as<std::uint16_t>(dataset, box, classes);
   read_as<std::uint32_t>(dataset, box, classes);
-}
-
-hdf5::File open_existing(const std::filesystem::path& path) {
-  std::error_code error;
-  ensure(Exit::data, std::filesystem::is_regular_file(path, error), path.string(),
-         ": there is no such file of logits; `tranche store-logits` makes one");
-  hdf5::File file = hdf5::File::open(path, Exit::data);
-  ensure(Exit::data, file.has_attribute("format") && file.text_attribute("format") == format, path.string(),
-         ": this HDF5 file holds no teacher's logits; `tranche store-logits` makes one");
-  const std::int64_t found = file.integer_attribute("version");
-  ensure(Exit::data, found == version, path.string(), ": logits of version ", found, "; this program reads version ",
-         version);
-  return file;
 }
 
 std::size_t size_attribute(const hdf5::File& file, const std::string& name) {
@@ -162,16 +152,12 @@ void LogitsWriter::finish() {
   file_.set_attribute("samples", static_cast<std::int64_t>(origin_.samples));
   file_.set_attribute("sequence_length", static_cast<std::int64_t>(origin_.sequence_length));
   file_.set_attribute("kept", static_cast<std::int64_t>(kept_));
-  file_.set_attribute("version", version);
-  file_.set_attribute("format", std::string{format});
-  file_.close();
-  rename_path(partial_, path_);
+  hdf5::finish_file(file_, kind, partial_, path_);
   finished_ = true;
-  sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 
 StoredLogits::StoredLogits(const std::filesystem::path& path)
-    : path_(path), file_(open_existing(path)), values_(file_.dataset("values")) {
+    : path_(path), file_(hdf5::open_file(path, kind)), values_(file_.dataset("values")) {
   const Doing frame{[&] { return str("reading the logits in ", path_.string()); }};
   origin_ = {.teacher = file_.text_attribute("teacher"),
              .data = file_.text_attribute("data"),

@@ -4,14 +4,14 @@
 #include <bit>
 
 #include "runtime/base/error.h"
-#include "runtime/base/file.h"
 #include "runtime/base/json.h"
+#include "runtime/hdf5/kind.h"
 
 namespace tranche {
 namespace {
 
-constexpr const char* format = "tranche tokens";
-constexpr std::int64_t version = 1;
+constexpr hdf5::FileKind kind{
+    .format = "tranche tokens", .version = 1, .name = "token file", .maker = "tranche tokenize", .exit = Exit::data};
 
 // A sample read at random loads and checks one or two chunks: small enough for that, large enough for a small index.
 constexpr std::uint64_t tokens_in_chunk = 32768;
@@ -24,14 +24,6 @@ void store(hdf5::File& file, const std::string& name, const std::string& bytes) 
   if (bytes.empty()) return;
   const auto* const first = reinterpret_cast<const std::uint8_t*>(bytes.data());
   file.create_dataset(name, hdf5::Type::uint8, {bytes.size()}).write<std::uint8_t>(0, {first, bytes.size()});
-}
-
-hdf5::File open_existing(const std::filesystem::path& path) {
-  std::error_code error;
-  ensure(Exit::data, std::filesystem::exists(path, error), path.string(),
-         ": there is no such token file; `tranche tokenize` makes one");
-  ensure(Exit::data, !std::filesystem::is_directory(path, error), path.string(), ": a folder, not a token file");
-  return hdf5::File::open(path, Exit::data);
 }
 
 }  // namespace
@@ -73,25 +65,14 @@ void TokenFileWriter::finish(const std::vector<std::string>& sources) {
   store(file_, "sources", Json(sources).dump(-1, ' ', false, Json::error_handler_t::replace));
   file_.set_attribute("tokens", static_cast<std::int64_t>(size_));
   file_.set_attribute("tokens_sha256", digest_.hex());
-  file_.set_attribute("version", version);
-  file_.set_attribute("format", std::string{format});
-  file_.close();
-  rename_path(partial_, path_);
+  hdf5::finish_file(file_, kind, partial_, path_);
   finished_ = true;
-  sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 
 TokenFile::TokenFile(const std::filesystem::path& path)
     : path_(path),
-      file_(open_existing(path)),
-      tokens_([&] {
-        ensure(Exit::data, file_.has_attribute("format") && file_.text_attribute("format") == format, path.string(),
-               ": this HDF5 file is not a token file; `tranche tokenize` makes one");
-        const std::int64_t found = file_.integer_attribute("version");
-        ensure(Exit::data, found == version, path.string(), ": a token file of version ", found,
-               "; this program reads version ", version);
-        return file_.dataset("tokens");
-      }()),
+      file_(hdf5::open_file(path, kind)),
+      tokens_(file_.dataset("tokens")),
       size_(tokens_.size()),
       tokenizer_{file_.text_attribute("tokenizer"), file_.text_attribute("tokenizer_sha256"),
                  static_cast<std::size_t>(file_.integer_attribute("vocabulary_size"))},

@@ -136,14 +136,14 @@ TEST_F(LogitsFile, IsRefusedWhereItIsOfSomethingElse) {
 
 TEST_F(LogitsFile, IsRefusedWhereItIsNoneOrDamaged) {
   EXPECT_THAT(refusal([&] { StoredLogits{folder.path() / "nowhere"}; }), HasSubstr("there is no such file of logits"));
-  EXPECT_THAT(refusal([&] { StoredLogits{folder.path()}; }), HasSubstr("there is no such file of logits"));
+  EXPECT_THAT(refusal([&] { StoredLogits{folder.path()}; }), HasSubstr("a folder, not a file of logits"));
   folder.write("text", "not HDF5");
   EXPECT_THAT(refusal([&] { StoredLogits{folder.path() / "text"}; }), HasSubstr("text"));
   {
     hdf5::File foreign = hdf5::File::create(folder.path() / "foreign");
     foreign.close();
   }
-  EXPECT_THAT(refusal([&] { StoredLogits{folder.path() / "foreign"}; }), HasSubstr("holds no teacher's logits"));
+  EXPECT_THAT(refusal([&] { StoredLogits{folder.path() / "foreign"}; }), HasSubstr("is not a file of logits"));
 
   const std::string whole = read_small_file(write(classes));
   write_small_file(folder.path() / "cut", whole.substr(0, whole.size() - 100));

@@ -143,7 +143,7 @@ TEST_F(Students, LogitsThatCannotTeachAreRefusedBeforeAnythingIsWritten) {
   };
   const std::string stored = "--set distillation.stored_logits=some.logits ";
   EXPECT_THAT(refusal("--set distillation.stored_logits=nowhere", 4), HasSubstr("there is no such file of logits"));
-  EXPECT_THAT(refusal("--set distillation.stored_logits=train.h5", 4), HasSubstr("holds no teacher's logits"));
+  EXPECT_THAT(refusal("--set distillation.stored_logits=train.h5", 4), HasSubstr("is not a file of logits"));
   EXPECT_THAT(refusal(stored + taught, 3), HasSubstr("name one of the two"));
   EXPECT_THAT(refusal(stored + "--set distillation.offload=cpu --set zero_optimization.stage=3", 3),
               HasSubstr("is for a teacher that computes"));
