@@ -1,5 +1,6 @@
 #include "runtime/device/device.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -73,9 +74,9 @@ std::unique_ptr<SideStream> Device::side_stream() { return std::make_unique<OnTh
 void Device::fill_zero(std::byte* data, std::size_t bytes) { std::memset(data, 0, bytes); }
 
 void Device::read(const std::byte* data, std::span<std::byte> into) const {
-  std::memcpy(into.data(), data, into.size());
+  std::copy_n(data, into.size(), into.begin());
 }
 
-void Device::write(std::byte* data, std::span<const std::byte> from) { std::memcpy(data, from.data(), from.size()); }
+void Device::write(std::byte* data, std::span<const std::byte> from) { std::ranges::copy(from, data); }
 
 }  // namespace tranche

@@ -90,7 +90,8 @@ TEST(AttentionRelation, OfAProjectionWithItselfIsZeroAndHasNoSlope) {
   }();
   EXPECT_NEAR(loss.scalar<float>(), 0, 1e-7);
   tape.backward(loss, tensor(device, "seed", {1}, {1}));
-  for (const float each : student.variable()->take().span<float>()) EXPECT_NEAR(each, 0, 1e-7);
+  const Tensor gradient = student.variable()->take();
+  for (const float each : gradient.span<float>()) EXPECT_NEAR(each, 0, 1e-7);
 }
 
 // A teacher in half precision teaches a student in another; the slope has the student's dtype.

@@ -107,7 +107,8 @@ TEST_F(Relation, OfExamplesThatAreEqualHasNoSlope) {
   }();
   EXPECT_GT(loss.scalar<float>(), 0);
   tape.backward(loss, tensor(device, "seed", {1}, {1}));
-  for (const float each : student.variable()->take().span<float>()) EXPECT_EQ(each, 0);
+  const Tensor gradient = student.variable()->take();
+  for (const float each : gradient.span<float>()) EXPECT_EQ(each, 0);
 }
 
 TEST_F(Relation, RoundsTheGradientOnceToTheStudentsDType) {
