@@ -21,7 +21,8 @@ namespace tranche::compress {
 // the weight, its step sizes and the number of updates.
 class QuantizedWeights : public WeightTransform {
  public:
-  explicit QuantizedWeights(const WeightQuantization& config) : config_(config), steps_(config) {}  // must outlive it
+  explicit QuantizedWeights(const WeightQuantization& config)  // must outlive it
+      : config_(config), steps_(steps_of_weights(config)) {}
 
   // Of learned step sizes; to join units before they are placed.
   StepSizes& steps() { return steps_; }
@@ -46,11 +47,11 @@ class QuantizedInputs : public LinearForm {
  public:
   // deal: of the job's micro-batches. All must outlive it.
   QuantizedInputs(const InputQuantization& config, const Deal& deal, Communicator& world)
-      : config_(config), deal_(deal), world_(world), steps_(config) {}
+      : config_(config), deal_(deal), world_(world), steps_(steps_of_inputs(config)) {}
 
   // Of learned step sizes; to join units before they are placed.
-  InputSteps& steps() { return steps_; }
-  const InputSteps& steps() const { return steps_; }
+  StepSizes& steps() { return steps_; }
+  const StepSizes& steps() const { return steps_; }
 
   void stand_at(std::uint64_t updates) { updates_ = updates; }
   void begin_step(std::uint64_t updates);
@@ -70,7 +71,7 @@ class QuantizedInputs : public LinearForm {
   const InputQuantization& config_;
   const Deal& deal_;
   Communicator& world_;
-  InputSteps steps_;
+  StepSizes steps_;
   std::uint64_t updates_ = 0;
   bool records_ = false;  // within a training step
   std::map<std::string, Range> ranges_;

@@ -7,22 +7,10 @@
 
 namespace tranche::compress {
 
-void InputSteps::join(std::deque<Unit>& units) {
-  if (!config_.learned_steps) return;
-  for (Unit& unit : units) {
-    const std::vector<Parameter*> weights = unit.parameters();
-    for (const Parameter* weight : weights) {
-      if (config_.group_of(*weight) == nullptr) continue;
-      Parameter& step = parameters_.emplace_back(Parameter{weight->name + ".input.step_sizes", {1}, Initial::zeros()});
-      unit.join(step);
-      by_weight_[weight] = &step;
-    }
-  }
-}
-
-const Parameter* InputSteps::of(const Parameter& weight) const {
-  const auto found = by_weight_.find(&weight);
-  return found == by_weight_.end() ? nullptr : found->second;
+StepSizes steps_of_inputs(const InputQuantization& config) {
+  return {".input.step_sizes", [&config](const Parameter& weight) -> std::size_t {
+            return config.learned_steps && config.group_of(weight) != nullptr ? 1 : 0;
+          }};
 }
 
 bool InputStepsBegin::after_update(std::uint64_t updates) {

@@ -2,32 +2,17 @@
 // multiplies is one more parameter of the weight's unit, trained, divided, saved and counted as weights are.
 #pragma once
 
-#include <deque>
 #include <functional>
-#include <map>
 
 #include "compress/config.h"
+#include "compress/step_sizes.h"
 #include "runtime/optim/placement.h"
 #include "runtime/train/seams.h"
 
 namespace tranche::compress {
 
-class InputSteps {
- public:
-  explicit InputSteps(const InputQuantization& config) : config_(config) {}  // must outlive it
-  InputSteps(const InputSteps&) = delete;
-  InputSteps& operator=(const InputSteps&) = delete;
-
-  // Gives each weight whose input has learned steps "NAME.input.step_sizes", (1), behind the unit's other parameters.
-  // Before the units are placed; they must not outlive it.
-  void join(std::deque<Unit>& units);
-  const Parameter* of(const Parameter& weight) const;  // null: none
-
- private:
-  const InputQuantization& config_;
-  std::deque<Parameter> parameters_;
-  std::map<const Parameter*, const Parameter*> by_weight_;
-};
+// "NAME.input.step_sizes", (1), of each weight whose input has learned steps. config must outlive them.
+StepSizes steps_of_inputs(const InputQuantization& config);
 
 // Gives them their first values when quantization begins: those with which the levels reach the largest magnitude of
 // the ranges that inputs were seen to have, which every rank knows.
@@ -35,7 +20,7 @@ class InputStepsBegin : public OwnerState {
  public:
   using RangeOf = std::function<const Range*(const std::string& weight)>;  // null: none was seen
   // All must outlive it.
-  InputStepsBegin(const InputQuantization& config, const InputSteps& steps, RangeOf range_of,
+  InputStepsBegin(const InputQuantization& config, const StepSizes& steps, RangeOf range_of,
                   OptimizerPlacement& placement, const std::vector<Owned>& owned)
       : config_(config), steps_(steps), range_of_(std::move(range_of)), placement_(placement), owned_(owned) {}
 
@@ -45,7 +30,7 @@ class InputStepsBegin : public OwnerState {
   float first_of(const Parameter& weight) const;
 
   const InputQuantization& config_;
-  const InputSteps& steps_;
+  const StepSizes& steps_;
   RangeOf range_of_;
   OptimizerPlacement& placement_;
   const std::vector<Owned>& owned_;

@@ -45,13 +45,12 @@ double sum_of_magnitudes(std::span<const float> values) {
 bool is_step_sizes(const std::string& name) { return name.ends_with(suffix); }
 
 void StepSizes::join(std::deque<Unit>& units) {
-  if (!config_.learned_steps) return;
   for (Unit& unit : units) {
     const std::vector<Parameter*> weights = unit.parameters();
     for (const Parameter* weight : weights) {
-      if (config_.group_of(*weight) == nullptr) continue;
-      Parameter& steps = parameters_.emplace_back(
-          Parameter{weight->name + suffix, {config_.grid_of(*weight).parameters()}, Initial::zeros()});
+      const std::size_t count = count_of_(*weight);
+      if (count == 0) continue;
+      Parameter& steps = parameters_.emplace_back(Parameter{weight->name + suffix_, {count}, Initial::zeros()});
       unit.join(steps);
       by_weight_[weight] = &steps;
     }
@@ -61,6 +60,13 @@ void StepSizes::join(std::deque<Unit>& units) {
 const Parameter* StepSizes::of(const Parameter& weight) const {
   const auto found = by_weight_.find(&weight);
   return found == by_weight_.end() ? nullptr : found->second;
+}
+
+StepSizes steps_of_weights(const WeightQuantization& config) {
+  return {suffix, [&config](const Parameter& weight) {
+            const bool learned = config.learned_steps && config.group_of(weight) != nullptr;
+            return learned ? config.grid_of(weight).parameters() : 0;
+          }};
 }
 
 bool StepSizesBegin::begin_after(std::uint64_t updates) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,22 +19,30 @@ namespace tranche::compress {
 // quantization.
 bool is_step_sizes(const std::string& name);
 
+// Of weights, or of the inputs that they multiply.
 class StepSizes {
  public:
-  explicit StepSizes(const WeightQuantization& config) : config_(config) {}  // must outlive it
+  using Count = std::function<std::size_t(const Parameter& weight)>;  // of a weight's step sizes; 0: it has none
+  // suffix: of their names, behind the weight's.
+  StepSizes(std::string suffix, Count count_of) : suffix_(std::move(suffix)), count_of_(std::move(count_of)) {}
   StepSizes(const StepSizes&) = delete;
   StepSizes& operator=(const StepSizes&) = delete;
 
-  // Gives each weight of these units whose step sizes are learned "NAME.step_sizes", (parameters of its grid), behind
-  // the unit's other parameters. Before the units are placed; they must not outlive it.
+  // Gives each weight of these units that has step sizes one more parameter of that many, behind the unit's others.
+  // Before the units are placed; they must not outlive it.
   void join(std::deque<Unit>& units);
   const Parameter* of(const Parameter& weight) const;  // null: none
 
  private:
-  const WeightQuantization& config_;
+  std::string suffix_;
+  Count count_of_;
   std::deque<Parameter> parameters_;
   std::map<const Parameter*, const Parameter*> by_weight_;
 };
+
+// "NAME.step_sizes", (parameters of the weight's grid), of each weight whose step sizes are learned. config must
+// outlive them.
+StepSizes steps_of_weights(const WeightQuantization& config);
 
 // Gives step sizes their first values, 2 mean |w| / sqrt(2^(bits-1) - 1) of the weights that share one, of one bit
 // mean |w|, when quantization begins. Means are of sums over the pieces that groups of weights and blocks of 1,024

@@ -94,12 +94,7 @@ TEST_F(Distilled, NobodyPrunesOrQuantizesProjections) {
 
 // One that already is its teacher has nothing to learn from it.
 TEST_F(Distilled, HiddenStatesOfATeacherLikeTheStudentAddNothing) {
-  const std::vector<std::string> like{"model.n_layer=2",
-                                      "model.resid_pdrop=0",
-                                      "model.attn_pdrop=0",
-                                      "model.embd_pdrop=0",
-                                      "distillation.precision=float32",
-                                      "checkpoint.start_from=" + (run.folder() / "teacher").string()};
+  const std::vector<std::string> like = like_the_teacher();
   run.digest_after(1, student(Numbers::float32, like), {});
   const double loss = run.last().first_loss;
   for (const char* distance : {"mse", "cosine"}) {
@@ -176,12 +171,7 @@ TEST_F(Distilled, WhatOfAttentionTeachesIsSeenByTheDigest) {
     EXPECT_NE(digest({attention + change}), expected) << change;
 }
 TEST_F(Distilled, AttentionOfATeacherLikeTheStudentAddsNothing) {
-  const std::vector<std::string> like{"model.n_layer=2",
-                                      "model.resid_pdrop=0",
-                                      "model.attn_pdrop=0",
-                                      "model.embd_pdrop=0",
-                                      "distillation.precision=float32",
-                                      "checkpoint.start_from=" + (run.folder() / "teacher").string()};
+  const std::vector<std::string> like = like_the_teacher();
   const auto loss = [&](const std::string& pairs) {
     SmallJob job = student(Numbers::float32, like);
     job.changes.push_back(attention + "pairs=" + pairs);

@@ -17,6 +17,15 @@ class Distilled : public ::testing::Test {
     changes.insert(changes.end(), more.begin(), more.end());
     return {.numbers = numbers, .changes = changes};
   }
+  // Changes of a student that is what its teacher is.
+  std::vector<std::string> like_the_teacher() const {
+    return {"model.n_layer=2",
+            "model.resid_pdrop=0",
+            "model.attn_pdrop=0",
+            "model.embd_pdrop=0",
+            "distillation.precision=float32",
+            "checkpoint.start_from=" + (run.folder() / "teacher").string()};
+  }
   void expect_equal_in_each(const SmallJob& job, std::size_t count, const std::string& expected) {
     for (const Arrangement& each : some_arrangements)
       EXPECT_EQ(run.digest_after(count, job, each), expected) << name_of(each);
