@@ -96,6 +96,15 @@ std::shared_ptr<const Compiled> compiled_for(const Operand<bfloat16>& a, const O
 
 bool has_bfloat16_products() { return instruction_path() == InstructionPath::avx512_bf16; }
 
+std::size_t most_rows() { return instruction_path() == InstructionPath::avx2 ? 512 : 256; }
+
+// oneDNN lays out what it multiplies only in products of a certain size; on AVX2 of 1 / m + 1 / n below 0.0038
+// (FORCE_NOCOPY_THRESH of its gemm_driver.cpp). Below 64 rows copying costs more than conflicts do.
+bool reads_in_place(std::size_t m, std::size_t n) {
+  if (instruction_path() != InstructionPath::avx2 || std::min(m, n) < 64) return false;
+  return 1.0 / static_cast<double>(m) + 1.0 / static_cast<double>(n) >= 0.0038;
+}
+
 void multiply(const Operand<float>& a, const Operand<float>& b, const Product& p) {
   prepare_thread();
   if (p.k == 0) {

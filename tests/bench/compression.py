@@ -57,16 +57,20 @@ def trained(name, start=None, steps=EXTRA_STEPS, rate=5e-4, warmup=WARMUP, **cha
     return folder
 
 
-def rounded(name, of, bits):
+def rounded(name, of, bits, **shared):
     """A run's weights as they are, seen by a forward that quantizes: one step of no length."""
-    return trained(name, of, 1, **quantized(bits), **{"optimizer.params.lr": 0, "optimizer.params.weight_decay": 0,
+    return trained(name, of, 1, **quantized(bits, **shared), **{"optimizer.params.lr": 0, "optimizer.params.weight_decay": 0,
                                                       "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0}}})
 
 
+ROWS = {"group_columns": 100000}  # a scale for each row
+TENSORS = {"quantize_groups": 1}  # one for each tensor: DeepSpeed's default
+
+
 def quantized(bits, **shared):
-    """Weights of blocks on so many bits, with a scale for each row."""
+    """Weights of blocks on so many bits."""
     return {"compression_training.weight_quantization": {
-        "shared_parameters": {"enabled": True, "group_columns": 100000, **shared},
+        "shared_parameters": {"enabled": True, **shared},
         "different_groups": {"all": {"params": {"start_bits": bits, "target_bits": bits}, "modules": ["blocks"]}}}}
 
 
@@ -127,15 +131,21 @@ def rows():
     table.row("int8, static", packed("int8-static", "quantize", full, "--scheme", "int8-static", "--ranges", ranges))
     table.row("int4, groups of 64", packed("int4", "quantize", full, "--scheme", "int4-weight"))
 
-    for name, bits in (("int4", 4), ("int3", 3), ("ternary", 2)):
-        nearest = rounded(f"{name}-nearest", full, bits)
-        aware = trained(f"{name}-aware", teacher, **quantized(bits))
-        table.row(f"{name} rows, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
-        table.row(f"{name} rows, trained aware of it ({table.recovered(aware, nearest):.0%} recovered)", aware,
-                  packed(f"{name}-aware", "convert", aware))
-        learned = trained(f"{name}-learned", teacher, **quantized(bits, learned_step_sizes=True))
-        table.row(f"{name} rows, with learned steps ({table.recovered(learned, nearest):.0%} recovered)", learned,
-                  packed(f"{name}-learned", "convert", learned))
+    def quantization(name, bits, scales, **ways):
+        """Rounding to nearest, and what training wins back of its loss in each way."""
+        title = name.replace("-", " ")
+        nearest = rounded(f"{name}-nearest", full, bits, **scales)
+        table.row(f"{title}, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
+        for way, (what, changes) in ways.items():
+            run = trained(f"{name}-{way}", teacher, **quantized(bits, **scales), **changes)
+            table.row(f"{title}, {what} ({table.recovered(run, nearest):.0%} recovered)", run,
+                      packed(f"{name}-{way}", "convert", run))
+
+    aware = ("trained aware of it", {})
+    by_float = ("trained aware of it and taught by float32", taught(full, 0.9, 1))
+    quantization("int4-tensors", 4, TENSORS, aware=aware, taught=by_float)
+    quantization("int4-rows", 4, ROWS, aware=aware, taught=by_float)
+    quantization("ternary-rows", 2, ROWS, aware=aware)
 
     for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS // 2)),
                        ("two of four", pruned(None, EXTRA_STEPS // 2, block_pattern="2:4")),

@@ -58,6 +58,23 @@ def ranks_table(folder, steps):
         print(f"| {'bf16' if bf16 else 'float32'} | {one:.3f} | {two:.3f} | {speed_up:.2f} |", flush=True)
 
 
+def stages_table(folder, steps):
+    """Ways of dividing one step's work on two cores, in turns."""
+    work = dict(layers=6, heads=6, width=384, length=256, samples=48, micro=12, bf16=True, vocabulary=256)
+    ways = [(2, 1, 0), (2, 1, 2), (2, 1, 3), (1, 2, 0)]  # ranks, threads of each, stage
+    rates = {way: [] for way in ways}
+    for _ in range(3):
+        for ranks, threads, stage in ways:
+            job = write_job(folder, threads=threads, **work)
+            rates[ranks, threads, stage].append(
+                tranche_steps(job, folder, steps, ranks, [f"zero_optimization.stage={stage}"])["rate"])
+    print("\nThe 6 x 384 byte model, 12 x 256 tokens in each of four micro-batches, bf16: three rounds in turns.\n")
+    print("| ranks x threads | stage | tokens a second | to stage 0 of two ranks |\n|---|---|---|---|")
+    for (ranks, threads, stage), each in rates.items():
+        ratio = statistics.median(mine / first for mine, first in zip(each, rates[ways[0]]))
+        print(f"| {ranks} x {threads} | {stage} | {', '.join(f'{rate:.0f}' for rate in each)} | {ratio:.2f} |", flush=True)
+
+
 def wall(arguments):
     begin = time.monotonic()
     subprocess.run(command(arguments), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -177,11 +194,12 @@ def checkpoints_table(folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", choices=("steps", "ranks", "start", "checkpoints"), action="append")
+    parser.add_argument("--only", choices=("steps", "ranks", "stages", "start", "checkpoints"), action="append")
     parser.add_argument("--steps", type=int, default=2)
     options = parser.parse_args()
     tables = {"steps": lambda: steps_table(options.folder, options.steps),
               "ranks": lambda: ranks_table(options.folder, options.steps),
+              "stages": lambda: stages_table(options.folder, options.steps),
               "start": lambda: start_table(options.folder),
               "checkpoints": lambda: checkpoints_table(options.folder)}
     print(f"{processor()}, {os.cpu_count()} cores.\n", flush=True)

@@ -28,6 +28,11 @@ void multiply(const Operand<float>& a, const Operand<float>& b, const Product& p
 // Only where has_bfloat16_products().
 void multiply(const Operand<bfloat16>& a, const Operand<bfloat16>& b, const Product& product);
 
-bool has_bfloat16_products();  // of the instruction path in use
+// Of the instruction path in use:
+bool has_bfloat16_products();
+std::size_t most_rows();  // that a tile of a larger product should have
+// Whether a float32 product of this size reads its operands where they lie, over and over. Rows that are a multiple of
+// a page apart then push one another out of the cache: copy them to where they are not.
+bool reads_in_place(std::size_t m, std::size_t n);
 
 }  // namespace tranche::ops

@@ -39,7 +39,7 @@ struct Cut {
 // rather than high, which suits oneDNN's kernels (tests/bench/kernels.cpp).
 struct Grid {
   Cut rows, cols;
-  Grid(std::size_t m, std::size_t n) : rows(m, 256), cols(n, 1024) {
+  Grid(std::size_t m, std::size_t n) : rows(m, most_rows()), cols(n, 1024) {
     while (tiles() < 4 && rows.part > 64) rows = Cut{m, rows.part / 2};
     while (tiles() < 4 && cols.part > 128) cols = Cut{n, cols.part / 2};
   }
@@ -63,15 +63,6 @@ template <class T> Operand<T> part_of_b(const Task& task, const Tile& tile, std:
 
 void add_to_row(float* y, const float* bias, std::size_t count) {
   for (std::size_t c = 0; c < count; ++c) y[c] += bias[c];
-}
-
-void float_tile(const Task& task, const Tile& tile) {
-  float* c = task.c.as<float>() + tile.row * task.n + tile.col;
-  multiply(part_of_a<float>(task, tile, 0), part_of_b<float>(task, tile, 0),
-           {tile.rows, tile.cols, task.k, c, task.n, task.c.holds_values});
-  if (!task.bias) return;
-  for (std::size_t row = 0; row < tile.rows; ++row)
-    add_to_row(c + row * task.n, task.bias.as<const float>() + tile.col, tile.cols);
 }
 
 // c (+)= sums + bias, rounded once.
@@ -113,8 +104,8 @@ template <class T> Operand<float> widened(const Operand<T>& part, std::size_t ro
   return {to, stride, part.transposed};
 }
 
-// Operands are widened to float32 block by block of the inner dimension, never a whole weight: the blocks stay in the
-// core's own cache, and the scratch has a bound.
+// Operands are copied, widened to float32, block by block of the inner dimension, never a whole weight: the blocks stay
+// in the core's own cache, and the scratch has a bound.
 template <class T> void widened_tile(const Task& task, const Tile& tile) {
   constexpr std::size_t most_inner = 512;
   const Cut inner{task.k, most_inner};
@@ -132,6 +123,16 @@ template <class T> void widened_tile(const Task& task, const Tile& tile) {
              {tile.rows, tile.cols, count, sums, stride, i != 0});
   }
   round_tile<T>(task, tile, sums, stride);
+}
+
+void float_tile(const Task& task, const Tile& tile) {
+  if (reads_in_place(tile.rows, tile.cols)) return widened_tile<float>(task, tile);
+  float* c = task.c.as<float>() + tile.row * task.n + tile.col;
+  multiply(part_of_a<float>(task, tile, 0), part_of_b<float>(task, tile, 0),
+           {tile.rows, tile.cols, task.k, c, task.n, task.c.holds_values});
+  if (!task.bias) return;
+  for (std::size_t row = 0; row < tile.rows; ++row)
+    add_to_row(c + row * task.n, task.bias.as<const float>() + tile.col, tile.cols);
 }
 
 void bfloat16_tile(const Task& task, const Tile& tile) {

@@ -20,9 +20,9 @@ struct Size {
 };
 
 // Odd sizes, single rows and columns, sizes around a tile and around a block of the inner dimension.
-constexpr Size sizes[] = {{1, 1, 1},     {1, 7, 3},      {5, 1, 17},   {3, 16, 16},   {17, 33, 65},
-                          {64, 96, 48},  {1, 300, 70},   {70, 300, 1}, {300, 40, 20}, {257, 129, 31},
-                          {9, 1030, 20}, {33, 10, 1030}, {600, 5, 9},  {2, 130, 1100}};
+constexpr Size sizes[] = {{1, 1, 1},     {1, 7, 3},      {5, 1, 17},   {3, 16, 16},    {17, 33, 65},
+                          {64, 96, 48},  {1, 300, 70},   {70, 300, 1}, {300, 40, 20},  {257, 129, 31},
+                          {9, 1030, 20}, {33, 10, 1030}, {600, 5, 9},  {2, 130, 1100}, {256, 30, 66}};
 
 // The sum over the inner dimension in double precision, and the sum of magnitudes, of which float32 loses a part.
 struct Sum {
@@ -220,6 +220,27 @@ TEST(LinearOnThisPath, WidensHalfPrecisionWhereThereIsNoProductOfIt) {
       EXPECT_EQ(bits(y), bits(rounded)) << name_of(dtype) << " " << y.shape() << " from " << in;
     }
   }
+}
+
+// Tiles that some path lays out, from more columns than it lays out at once.
+TEST(LinearOnThisPath, LongSumsAreThoseOfDouble) {
+  TestDevice device{2};
+  constexpr std::size_t rows = 256, in = 520, out = 66;
+  const Tensor x = random(device, {rows, in}, DType::float32, 1), weight = random(device, {out, in}, DType::float32, 2);
+  const Tensor bias = random(device, {out}, DType::float32, 3), y = make(device, {rows, out}, DType::float32);
+  linear(x, weight, bias, y);
+  const std::vector<double> a = values(x), b = values(weight), c = values(bias);
+  expect_near(
+      y,
+      [&](std::size_t row, std::size_t col) {
+        Sum sum{c[col], std::abs(c[col])};
+        for (std::size_t i = 0; i < in; ++i) {
+          const double product = a[row * in + i] * b[col * in + i];
+          sum.value += product, sum.magnitude += std::abs(product);
+        }
+        return sum;
+      },
+      in);
 }
 
 TEST_P(Linear, ErrorsNameTheOpAndBothSizes) {
