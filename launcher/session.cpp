@@ -7,10 +7,10 @@
 
 #include "launcher/gpu_limits.h"
 #include "launcher/ranks.h"
+#include "runtime/backend/cuda_backend.h"
 #include "runtime/base/log.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/comm/staged.h"
-#include "runtime/ops/cuda_backend.h"
 #include "runtime/ops/instruction_path.h"
 #include "runtime/ops/kernels.h"
 
@@ -42,7 +42,7 @@ std::unique_ptr<Device> Session::make_device(const Job& job) {
   std::unique_ptr<Device> gpu;
   const auto open = [&] {
     check_gpus_can(job);
-    const ops::CudaBackend& backend = ops::open_cuda_backend();
+    const CudaBackend& backend = open_cuda_backend();
     gpu = backend.make_device(mpi_.rank_on_host(), mpi_.ranks_on_host(), config.capacity());
     ops::use_cuda_kernels(backend.kernels());
   };
@@ -84,7 +84,7 @@ std::unique_ptr<CpuDevice> Session::make_cpu_device(const DeviceConfig& config) 
 
 std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, const Device& device) const {
   if (device.type() == DeviceType::cuda)
-    return ops::open_cuda_backend().make_host(threads_of(config), config.host_capacity());
+    return open_cuda_backend().make_host(threads_of(config), config.host_capacity());
   return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);
 }
 

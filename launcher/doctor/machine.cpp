@@ -11,10 +11,10 @@
 #include <fstream>
 #include <string>
 
+#include "runtime/backend/cuda_backend.h"
 #include "runtime/base/error.h"
 #include "runtime/device/ledger.h"
 #include "runtime/device/memory_file.h"
-#include "runtime/ops/cuda_backend.h"
 #include "runtime/ops/instruction_path.h"
 
 namespace tranche::doctor {
@@ -93,7 +93,7 @@ Finding see_shared_memory(std::size_t ranks) {
 
 Finding see_gpus() {
   try {
-    const std::vector<std::string> gpus = ops::open_cuda_backend().gpus();
+    const std::vector<std::string> gpus = open_cuda_backend().gpus();
     std::string text;
     for (const std::string& gpu : gpus) text += (text.empty() ? "" : ", ") + gpu;
     return {text};

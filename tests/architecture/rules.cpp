@@ -23,6 +23,7 @@ const std::map<std::string, Names, std::less<>> rooms{
     {"ops", {"tensor"}},
     {"autograd", {"ops"}},
     {"comm", {"device"}},
+    {"backend", {"ops", "comm"}},
     {"nn", {"autograd"}},
     {"models", {"nn"}},
     {"hdf5", {"base"}},

@@ -138,6 +138,20 @@ TEST_F(CudaDeviceTest, ASideStreamComesAfterItsPlaceAndIsDoneOnReturn) {
   expect_holds(next, 2);
 }
 
+// A collective that nobody on the host waits for: the computing stream goes on behind it.
+TEST_F(CudaDeviceTest, WhatComesAfterASideStreamNeedsNoWaitOfTheHost) {
+  const std::unique_ptr<SideStream> beside = device.side_stream();
+  const Buffer a = holding(8), b = take(), c = take();
+  SideStream::Place behind;
+  std::thread other{[&, place = beside->here()] {
+    behind = beside->give(place, [&] { copy(floats(a), floats(b), count, device.stream()); });
+  }};
+  other.join();
+  beside->come_after(behind);
+  copy(floats(b), floats(c), count, device.stream());
+  expect_holds(c, 8);
+}
+
 TEST_F(CudaDeviceTest, StagingIsMemoryOfTheHostThatTheCpuComputesOn) {
   PinnedHost& staging = device.staging();
   EXPECT_EQ(staging.type(), DeviceType::cpu);

@@ -61,6 +61,19 @@ class CudaSideStream : public SideStream {
   Place here() override { return std::make_shared<const Mark>(device_.stream()); }
 
   void run(const Place& after, const std::function<void()>& work) override {
+    give_work(after, work);
+    stream_->wait_for_all();
+  }
+  Place give(const Place& after, const std::function<void()>& work) override {
+    give_work(after, work);
+    return std::make_shared<const Mark>(*stream_);
+  }
+  void come_after(const Place& place) override {
+    if (place) static_cast<const Mark*>(place.get())->precedes(device_.stream());
+  }
+
+ private:
+  void give_work(const Place& after, const std::function<void()>& work) {
     struct Inside {
       cudaStream_t before;
       ~Inside() { side = before; }
@@ -69,10 +82,8 @@ class CudaSideStream : public SideStream {
     if (after) static_cast<const Mark*>(after.get())->precedes(*stream_);
     const Inside inside{std::exchange(side, *stream_)};
     work();
-    stream_->wait_for_all();
   }
 
- private:
   const CudaDevice& device_;
   std::unique_ptr<Stream> stream_;
 };

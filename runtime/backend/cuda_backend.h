@@ -9,13 +9,12 @@
 #include <vector>
 
 namespace tranche {
+
 class CpuDevice;
 class Device;
-}  // namespace tranche
-
-namespace tranche::ops {
-
+namespace ops {
 struct Kernels;
+}
 
 // What the library gives. It shares the program's classes, so it must be of the same sources and compiler: `version`
 // and `build` are looked at before the rest.
@@ -31,7 +30,7 @@ struct CudaBackend {
                                          std::size_t capacity) = nullptr;
   // Host memory that GPUs copy to and from while they compute. Tier::host.
   std::unique_ptr<CpuDevice> (*make_host)(std::size_t threads, std::size_t capacity) = nullptr;
-  const Kernels& (*kernels)() = nullptr;
+  const ops::Kernels& (*kernels)() = nullptr;
 };
 // One more with each change of what the two share.
 inline constexpr std::uint32_t cuda_backend_version = 3;
@@ -51,4 +50,4 @@ CudaLibraries cuda_libraries();
 // with the reason.
 const CudaBackend& open_cuda_backend(const CudaLibraries& libraries = cuda_libraries());
 
-}  // namespace tranche::ops
+}  // namespace tranche
