@@ -88,9 +88,27 @@ std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, const 
   return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);
 }
 
-std::unique_ptr<Communicator> Session::make_world(Device& device) {
-  if (device.type() == DeviceType::cuda) return staged_communicator(mpi_.communicator(control_device_), device);
-  return mpi_.communicator(device);
+std::unique_ptr<Communicator> Session::make_world(Device& device, const DeviceConfig& config) {
+  if (device.type() != DeviceType::cuda) return mpi_.communicator(device);
+  std::unique_ptr<Communicator> on_host = mpi_.communicator(control_device_);
+  if (ranks() == 1) return staged_communicator(std::move(on_host), device);
+  if (const std::string why_not = why_not_by_plugin(config); !why_not.empty()) {
+    log::info("collectives of GPUs go through the host's memory: " + why_not);
+    return staged_communicator(std::move(on_host), device);
+  }
+  const CudaBackend& backend = open_cuda_backend();
+  log::info("collectives of GPUs go by " + backend.collectives());
+  return backend.make_communicator(std::move(on_host), device);
+}
+
+std::string Session::why_not_by_plugin(const DeviceConfig& config) {
+  const std::vector<std::string> ways = control_->gather_text(open_cuda_backend().collectives(), "collectives of GPUs");
+  if (config.collectives == DeviceConfig::Collectives::host) return "device.collectives is \"host\"";
+  for (std::size_t rank = 0; rank < ways.size(); ++rank) {
+    if (ways[rank].empty()) return str("libtranche_cuda.so of rank ", rank, " was built without NCCL");
+    if (ways[rank] != ways[0]) return str("rank 0 has ", ways[0], ", and rank ", rank, " ", ways[rank]);
+  }
+  return {};
 }
 
 std::size_t Session::threads_of(const DeviceConfig& config) const {

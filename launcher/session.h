@@ -34,12 +34,15 @@ class Session {
   std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config, const Device& device) const;
   // Collective. One more for the same ranks, which another thread may use; its buffers count nowhere.
   std::unique_ptr<Communicator> make_control() { return mpi_.communicator(control_device_); }
-  // Collective. Training's own communicator: its record holds nothing but the step's collectives.
-  std::unique_ptr<Communicator> make_world(Device& device);
+  // Collective. Training's own communicator: its record holds nothing but the step's collectives. Says how those of
+  // GPUs go, which "device.collectives" and each rank's plugin decide.
+  std::unique_ptr<Communicator> make_world(Device& device, const DeviceConfig& config);
+  std::unique_ptr<Communicator> make_world(CpuDevice& device) { return mpi_.communicator(device); }
 
  private:
   Sharing sharing() const;
-  void tell_different_gpus(const Device& mine);  // collective
+  void tell_different_gpus(const Device& mine);               // collective
+  std::string why_not_by_plugin(const DeviceConfig& config);  // collectives of GPUs; collective
   std::size_t threads_of(const DeviceConfig& config) const;
 
   MpiSession mpi_;

@@ -139,7 +139,7 @@ Exit run_job(const Options& options, Session& session, const Start& start, Devic
   const Job& job = *start.job;
   const std::unique_ptr<CpuDevice> host = session.make_host(job.device, device);
   SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(device);
+  const std::unique_ptr<Communicator> world = session.make_world(device, job.device);
   world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
   const std::unique_ptr<Communicator> witnesses = job.train.compares() ? session.make_control() : nullptr;

@@ -10,6 +10,7 @@
 
 namespace tranche {
 
+class Communicator;
 class CpuDevice;
 class Device;
 namespace ops {
@@ -31,9 +32,15 @@ struct CudaBackend {
   // Host memory that GPUs copy to and from while they compute. Tier::host.
   std::unique_ptr<CpuDevice> (*make_host)(std::size_t threads, std::size_t capacity) = nullptr;
   const ops::Kernels& (*kernels)() = nullptr;
+
+  // What carries collectives of GPUs' memory: "NCCL 2.28.9". Empty: the library was built without.
+  std::string (*collectives)() = nullptr;
+  // By that, among the ranks of `on_host`, which has more than one; every rank's `device` is this library's and no
+  // other's. Collective. runtime/comm/cuda/nccl_communicator.h
+  std::unique_ptr<Communicator> (*make_communicator)(std::unique_ptr<Communicator> on_host, Device& device) = nullptr;
 };
 // One more with each change of what the two share.
-inline constexpr std::uint32_t cuda_backend_version = 3;
+inline constexpr std::uint32_t cuda_backend_version = 4;
 inline constexpr const char* cuda_backend_build = "g++ " __VERSION__;  // the compiler
 // The library's one entry, a function that returns const CudaBackend*.
 inline constexpr const char* cuda_backend_entry = "tranche_cuda_backend";

@@ -10,6 +10,11 @@ void DeviceConfig::declare(Section& device) {
       .about(
           "What computes: a GPU for each rank (`cuda`, docs/cuda.md), the CPU, or GPUs where every rank has one that "
           "can be used, and else the CPU (`auto`), which is said once. Ranks compute on one kind of device.");
+  device
+      .choice<Collectives>("collectives", collectives, {{"auto", Collectives::automatic}, {"host", Collectives::host}})
+      .about(
+          "How bytes go from GPU to GPU: by NCCL where every rank's libtranche_cuda.so has it, and else, or where this "
+          "is `host`, through the hosts' memory. The numbers are the same. It is said when ranks start.");
   device.bytes("memory", memory)
       .about(
           "What one rank may hold; 0: no limit but the machine's. A job whose plan exceeds it is refused before its "

@@ -159,13 +159,18 @@ void run_until(Queue& queue, std::uint32_t place) {
   }
 }
 
-void give(Queue& queue, std::string name, std::function<void()> run, Recorded after) {
-  State& all = state();
-  join(queue.clock, all.host);
+std::uint32_t put(Queue& queue, std::string name, std::function<void()> run, Recorded after) {
+  join(queue.clock, state().host);
   join(queue.clock, after.clock);
   if (queue.clock.size() <= queue.number) queue.clock.resize(queue.number + 1);
   const std::uint32_t place = queue.clock[queue.number] = ++queue.given;
   queue.work.push_back({std::move(name), std::move(run), std::move(after), queue.clock, place});
+  return place;
+}
+
+void give(Queue& queue, std::string name, std::function<void()> run, Recorded after) {
+  State& all = state();
+  const std::uint32_t place = put(queue, std::move(name), std::move(run), std::move(after));
   if (all.when == When::at_once) run_until(queue, place);
   if (all.when == When::drawn)
     for (std::uint64_t few = all.generator() % 3; few > 0; --few)
@@ -177,6 +182,7 @@ void give(Queue& queue, std::string name, std::function<void()> run, Recorded af
 When stream_order() { return state().when; }
 bool broken() { return state().broken; }
 std::unique_lock<std::recursive_mutex> turn() { return std::unique_lock{state().turn}; }
+std::unique_lock<std::recursive_mutex> try_turn() { return std::unique_lock{state().turn, std::try_to_lock}; }
 
 std::uint32_t next_launch() {
   State& all = state();
@@ -199,6 +205,16 @@ void enqueue(cudaStream_t stream, const char* what, std::function<void()> work) 
   const auto held = turn();
   if (broken()) return;
   give(queue_of(stream), what, std::move(work), {});
+}
+
+std::uint32_t post(cudaStream_t stream, const char* what, std::function<void()> work) {
+  const auto held = turn();
+  return broken() ? 0 : put(queue_of(stream), what, std::move(work), {});
+}
+
+void come_to(cudaStream_t stream, std::uint32_t place) {
+  const auto held = turn();
+  if (!broken() && state().streams.contains(stream)) run_until(*stream->queue, place);
 }
 
 cudaStream_t make_stream() {

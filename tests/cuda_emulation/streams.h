@@ -35,8 +35,14 @@ void wait_for_all();  // the host, for all streams
 std::size_t live_streams();
 std::size_t live_events();
 
-// While it is held nothing else of the emulator runs.
+// Work that waits for other processes: never run by the call that gives it. Its place in the stream.
+std::uint32_t post(cudaStream_t stream, const char* what, std::function<void()> work);
+// The stream goes on as far as that place, as a device does by itself; the host waits for nothing by it.
+void come_to(cudaStream_t stream, std::uint32_t place);
+
+// While it is held nothing else of the emulator runs. try_turn: not held if something does.
 std::unique_lock<std::recursive_mutex> turn();
+std::unique_lock<std::recursive_mutex> try_turn();
 
 // A fault was found: nothing runs any more.
 bool broken();

@@ -1,5 +1,6 @@
 // The program trains on emulated GPUs under mpirun. The emulator ends a run at an access that nothing orders or that
 // reads what nobody wrote, at a copy in the wrong place, and at whatever is left when it ends (docs/cuda.md).
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -12,6 +13,9 @@
 
 namespace tranche::testing {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 constexpr std::size_t steps = 3, micro_batches = 4;
 
@@ -63,6 +67,14 @@ class OnEmulatedGpus : public ::testing::Test {
     for (const Json& step : metrics(directory)) all.push_back(step["loss"].get<double>());
     return all;
   }
+  // What training on two ranks, with `environment`, ends with and says.
+  std::pair<int, std::string> training_with(const std::string& environment) {
+    const std::string log = (run_.folder() / "ended.log").string();
+    const int status =
+        program(str(environment, " mpirun -np 2 " TRANCHE_PROGRAM " train ", run_.write_job(job(), "ended").string(),
+                    " --device cuda --set zero_optimization.stage=3 --set steps=", steps, " 2> ", log));
+    return {WEXITSTATUS(status), read_small_file(log)};
+  }
   // What `tranche ARGUMENTS` prints.
   std::string printed_by(const std::string& arguments) const {
     const std::string file = (run_.folder() / "printed.txt").string();
@@ -85,6 +97,7 @@ TEST_P(CudaTraining, HasTheSameBitsOnEveryNumberOfRanksStageTierAndOrderOfStream
       {{.ranks = 1, .stage = 3, .recompute = true, .offload = Offload::slices_to_host}, "random:3"},
       {{.ranks = 2, .stage = 1, .offload = Offload::partly_to_host}, "lazy"},
       {{.ranks = 2, .stage = 2, .offload = Offload::to_disk}, "random:1"},
+      {{.ranks = 2, .stage = 3}, "random:4", {"device.collectives=host"}},
       {{.ranks = 4, .stage = 3}, "lazy"},
       {{.ranks = 4, .stage = 0}, "random:2"},
   };
@@ -115,6 +128,17 @@ TEST_P(CudaTraining, LosesWhatTheCpuLoses) {
   const double bound = numbers_ == Numbers::float32 ? 1e-5 : 1e-3;
   EXPECT_NEAR(losses.front(), run_.last().first_loss, bound);
   EXPECT_NEAR(losses.back(), run_.last().loss, bound);
+}
+
+// A collective that never ends, of which NCCL says so on one rank: the job ends with the reason, and no rank waits.
+TEST_F(OnEmulatedGpus, AFailureOfNcclEndsTheJobWithItsReason) {
+  for (const char* order : {"eager", "lazy"}) {
+    const auto [exit, told] = training_with(str("TRANCHE_EMULATED_NCCL_FAULT=1:9 TRANCHE_STREAM_ORDER=", order));
+    EXPECT_EQ(exit, static_cast<int>(Exit::ranks)) << told;
+    EXPECT_THAT(told, AllOf(HasSubstr("NCCL reports of rank 1/2: remote process exited or there was a network error"),
+                            HasSubstr("the newest collective of GPUs is number"), HasSubstr("NCCL_DEBUG=WARN"),
+                            HasSubstr("while training step 1")));
+  }
 }
 
 TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {

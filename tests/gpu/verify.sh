@@ -5,7 +5,7 @@
 #
 # Kernels first, by the tests that are built beside the program (test_gpu_*). Then small jobs train on 1, 2 and 4 GPUs,
 # at every stage, with and without offload, in float32 and float16: they must end with the same digest, and their losses
-# are compared with the CPU's. --quick: two GPUs at stage 3, in float32. --gpus: how many to use; unless given, all that
+# are compared with the CPU's; collectives go by NCCL, and once through the host. --quick: two GPUs at stage 3, in float32. --gpus: how many to use; unless given, all that
 # the driver names. --large: a job (configs/gpt2-124m.jsonc) of which 20 steps are timed: tokens a second, peaks against
 # the plan. Ends with 1 if anything was not as it must be.
 set -euo pipefail
@@ -102,6 +102,11 @@ for numbers in $all_numbers; do
       done
     done
   done
+  if ((gpus >= 2)); then
+    must "$numbers: trains on 2, collectives through the host" train "$numbers-host" 2 --device cuda "${options[@]}" \
+      --set zero_optimization.stage=3 --set device.collectives=host
+    must "$numbers: the same bits there" same_digest "$numbers-host" "$numbers"
+  fi
 done
 
 if [[ -n $large ]]; then

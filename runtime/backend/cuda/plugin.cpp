@@ -1,5 +1,6 @@
 // libtranche_cuda.so: what the program opens where there is a driver (runtime/backend/cuda_backend.h).
 #include "runtime/backend/cuda_backend.h"
+#include "runtime/comm/cuda/nccl_communicator.h"
 #include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/cuda/gpus.h"
 #include "runtime/ops/cuda/blas_linear.h"
@@ -33,6 +34,8 @@ extern "C" const tranche::CudaBackend* tranche_cuda_backend() {
                                             .gpus = tranche::cuda::gpus,
                                             .make_device = tranche::cuda::make_gpu,
                                             .make_host = tranche::cuda::make_host,
-                                            .kernels = tranche::ops::cuda::kernels_with_blas};
+                                            .kernels = tranche::ops::cuda::kernels_with_blas,
+                                            .collectives = tranche::cuda::nccl_version,
+                                            .make_communicator = tranche::cuda::nccl_communicator};
   return &backend;
 }
