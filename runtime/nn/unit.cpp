@@ -130,6 +130,11 @@ Tensor Parameter::multiplied(const Tensor& x, const Tensor& bias) const {
   return unit->seams_->linears.multiply(x, *this, bias);
 }
 
+Tensor Parameter::activated(ops::Activation kind, const Tensor& x, const Tensor& bias) const {
+  check(unit != nullptr, name, " belongs to no unit");
+  return unit->seams_->linears.activated(kind, x, *this, bias);
+}
+
 Tensor Parameter::rows(const Tensor& numbers) const {
   check(unit != nullptr, name, " belongs to no unit");
   return unit->seams_->linears.rows(numbers, *this);
