@@ -59,6 +59,7 @@ constexpr Owned third_party[]{
     {"cuda", "runtime/device/cuda/"},
     {"cuda", "runtime/ops/cuda/"},
     {"cublas", "runtime/ops/cuda/"},
+    {"nvtx3/", "runtime/device/cuda/"},
     {"gtest/", "tests/"},
     {"gmock/", "tests/"},
     {"boost/context", "tests/cuda_emulation/"},

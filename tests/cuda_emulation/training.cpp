@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "launcher/plan.h"
@@ -24,6 +26,7 @@ struct OnGpus {
   Arrangement arrangement;
   const char* streams = "eager";
   std::vector<std::string> more{};  // --set
+  std::string environment{};
 };
 
 class OnEmulatedGpus : public ::testing::Test {
@@ -46,9 +49,9 @@ class OnEmulatedGpus : public ::testing::Test {
   // Trains in `directory`, from its newest checkpoint if there is one; the digest.
   std::string digest_after(const OnGpus& run, const std::string& directory, std::size_t until = steps) {
     const std::string log = (run_.folder() / (directory + ".log")).string();
-    std::string command =
-        str("TRANCHE_STREAM_ORDER=", run.streams, " mpirun -np ", run.arrangement.ranks, " " TRANCHE_PROGRAM " train ",
-            run_.write_job(job(), directory).string(), " --device cuda --resume --set steps=", until);
+    std::string command = str(run.environment, " TRANCHE_STREAM_ORDER=", run.streams, " mpirun -np ",
+                              run.arrangement.ranks, " " TRANCHE_PROGRAM " train ",
+                              run_.write_job(job(), directory).string(), " --device cuda --resume --set steps=", until);
     for (const std::string& each : run_.overrides(run.arrangement)) command += " --set " + each;
     for (const std::string& each : job().changes) command += " --set " + each;
     for (const std::string& each : run.more) command += " --set " + each;
@@ -118,6 +121,54 @@ TEST_F(OnEmulatedGpus, GoesOnFromACheckpointOnOtherRanksAndSavesBesideTheSteps) 
   digest_after({{.ranks = 2, .stage = 2}, "eager", {"checkpoint.every=1", "checkpoint.asynchronous=true"}}, "resumed",
                1);
   EXPECT_EQ(digest_after({{.ranks = 1, .offload = Offload::to_host}, "lazy"}, "resumed"), expected);
+}
+
+// A range as the tool that stands for NVIDIA's saw it (library/nvtx.cpp).
+struct Range {
+  std::size_t thread = 0, depth = 0, bytes = 0;
+  std::string kind, name;
+};
+std::vector<Range> ranges_in(const std::filesystem::path& file) {
+  std::ifstream stream{file};
+  std::vector<Range> all;
+  for (Range each; stream >> each.thread >> each.depth >> each.kind >> each.bytes && stream.get() &&
+                   std::getline(stream, each.name);)
+    all.push_back(each);
+  return all;
+}
+
+// The tool ends a run whose ranges do not pair.
+TEST_F(OnEmulatedGpus, ShowAProfilerWhatTheyDoUnderTheNamesOfTheTrace) {
+  const std::string expected = digest_after({}, "alone");
+  const OnGpus run{{.ranks = 2, .stage = 3, .offload = Offload::slices_to_host},
+                   "lazy",
+                   {},
+                   str("TRANCHE_EMULATED_TOOL=", (run_.folder() / "ranges").string())};
+  EXPECT_EQ(digest_after(run, "profiled"), expected);
+
+  std::size_t ranks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{run_.folder()}) {
+    if (!entry.path().filename().string().starts_with("ranges.")) continue;
+    ++ranks;
+    const std::vector<Range> all = ranges_in(entry.path());
+    const auto expect = [&](const std::string& name, const std::string& kind, std::size_t depth) {
+      const auto found = std::ranges::find(all, name, &Range::name);
+      ASSERT_TRUE(found != all.end()) << name;
+      EXPECT_EQ(found->kind, kind) << name;
+      EXPECT_EQ(found->depth, depth) << name;
+    };
+    expect("step 1", "step", 0);
+    expect("forward blocks.0", "compute", 2);  // of a micro-batch, of a step
+    expect("backward blocks.0", "compute", 2);
+    expect("gather blocks.0", "gather", 0);  // on threads of their own
+    expect("reduce blocks.0", "reduce", 0);
+    const auto copy = std::ranges::find(all, "begin a copy between tiers", &Range::name);
+    ASSERT_TRUE(copy != all.end());
+    EXPECT_GT(copy->bytes, 0u);
+    EXPECT_EQ(std::ranges::count(all, std::string{"step 1"}, &Range::name), 1);
+    EXPECT_EQ(std::ranges::count(all, std::string{"clip"}, &Range::name), std::ptrdiff_t{steps});
+  }
+  EXPECT_EQ(ranks, 2u);
 }
 
 TEST_P(CudaTraining, LosesWhatTheCpuLoses) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/base/trace.h"
 #include "runtime/device/copy_stream.h"
 #include "runtime/device/side_stream.h"
 #include "runtime/device/size_class.h"
@@ -38,6 +39,7 @@ class CudaCopyStream : public CopyStream {
   Event copy(std::span<const std::byte> from, std::span<std::byte> to) override {
     check(from.size() == to.size(), "a copy of ", from.size(), " bytes to ", to.size());
     if (from.empty()) return {};
+    const trace::Span span{trace::Kind::copy, "begin a copy between tiers", {}, from.size()};
     Mark{device_.stream()}.precedes(*stream_);
     succeed(cudaMemcpyAsync(to.data(), from.data(), from.size(), cudaMemcpyDefault, *stream_), "cudaMemcpyAsync");
     return Event::deferred([copied = std::make_shared<const Mark>(*stream_)] { copied->wait(); });
