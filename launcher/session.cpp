@@ -82,9 +82,12 @@ std::unique_ptr<CpuDevice> Session::make_cpu_device(const DeviceConfig& config) 
   return std::make_unique<CpuDevice>(threads_of(config), config.capacity(), sharing());
 }
 
-std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, const Device& device) const {
-  if (device.type() == DeviceType::cuda)
-    return open_cuda_backend().make_host(threads_of(config), config.host_capacity());
+std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, Device& device) const {
+  if (device.type() == DeviceType::cuda) {
+    std::unique_ptr<CpuDevice> host = open_cuda_backend().make_host(threads_of(config), config.host_capacity());
+    device.stage_in(*host);
+    return host;
+  }
   return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);
 }
 

@@ -30,8 +30,9 @@ class Session {
   // For what the CPU alone computes. It says so where the job names a GPU. Threads: device.threads, else
   // OMP_NUM_THREADS, else the rank's share of the host's cores.
   std::unique_ptr<CpuDevice> make_cpu_device(const DeviceConfig& config) const;
-  // Host memory for what a job offloads from that device, worked on with as many threads; nobody else reads it.
-  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config, const Device& device) const;
+  // Host memory for what a job offloads from that device, worked on with as many threads; nobody else reads it. What
+  // passes between a GPU and the host goes through it from now on.
+  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config, Device& device) const;
   // Collective. One more for the same ranks, which another thread may use; its buffers count nowhere.
   std::unique_ptr<Communicator> make_control() { return mpi_.communicator(control_device_); }
   // Collective. Training's own communicator: its record holds nothing but the step's collectives. Says how those of

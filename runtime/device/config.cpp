@@ -20,7 +20,10 @@ void DeviceConfig::declare(Section& device) {
           "What one rank may hold; 0: no limit but the machine's. A job whose plan exceeds it is refused before its "
           "first step, with what would fit; beyond it a run ends with an account of every byte.");
   device.bytes("host_memory", host_memory)
-      .about("What one rank may hold in host memory of what is offloaded there; 0: no limit but the machine's.");
+      .about(
+          "What one rank may hold in host memory of what is offloaded there, or passes through it to a GPU; 0: no "
+          "limit but "
+          "the machine's.");
   device.key("threads", threads)
       .about("That compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores divided by its ranks.");
 }

@@ -153,7 +153,7 @@ TEST_F(CudaDeviceTest, WhatComesAfterASideStreamNeedsNoWaitOfTheHost) {
 }
 
 TEST_F(CudaDeviceTest, StagingIsMemoryOfTheHostThatTheCpuComputesOn) {
-  PinnedHost& staging = device.staging();
+  Device& staging = device.staging();
   EXPECT_EQ(staging.type(), DeviceType::cpu);
   EXPECT_EQ(staging.tier(), Tier::host);
   std::byte* const first = staging.allocate(bytes, Category::communication, "x").data();
@@ -161,6 +161,13 @@ TEST_F(CudaDeviceTest, StagingIsMemoryOfTheHostThatTheCpuComputesOn) {
   EXPECT_EQ(again.data(), first);
   floats(again)[count - 1] = 1;
   EXPECT_EQ(staging.ledger().live(Category::communication), bytes);
+}
+
+TEST_F(CudaDeviceTest, StagesWhereItIsToldAndCountsThere) {
+  PinnedHost host;
+  device.stage_in(host);
+  const Buffer staged = device.staging().allocate(bytes, Category::communication, "x");
+  EXPECT_EQ(host.ledger().live(), bytes);
 }
 
 // The contract of CopyStream, broken: the emulator says so, whatever the order.

@@ -192,9 +192,15 @@ TEST_F(OnEmulatedGpus, AFailureOfNcclEndsTheJobWithItsReason) {
   }
 }
 
+// Of the GPU and of the host's memory, through which a batch, the norm's partial sums and what is offloaded pass. Where
+// collectives are staged their rows do too (Category::communication), which no plan knows.
 TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
-  for (const OnGpus& run : {OnGpus{{.ranks = 2, .stage = 3}}, {{.ranks = 2, .stage = 1, .recompute = true}}}) {
-    const std::string directory = str("measured-", run.arrangement.stage);
+  for (const OnGpus& run : {OnGpus{{.ranks = 2, .stage = 3}},
+                            {{.ranks = 2, .stage = 1, .recompute = true, .offload = Offload::to_host}},
+                            {{.ranks = 1, .offload = Offload::partly_to_host}},
+                            {{.ranks = 1}}}) {
+    const std::string directory = str("measured-", run.arrangement.ranks, "-", run.arrangement.stage, "-",
+                                      static_cast<int>(run.arrangement.offload));
     digest_after(run, directory);
     std::vector<std::string> changes = run_.overrides(run.arrangement);
     changes.emplace_back("device.type=cuda");
@@ -202,12 +208,16 @@ TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
     changes.insert(changes.end(), more.begin(), more.end());
     Job planned{read_job(run_.folder() / (directory + ".json"), changes)};
     planned.settle(run.arrangement.ranks);
-    const Json measured = metrics(directory).back()["peak_bytes"];
+    const Json line = metrics(directory).back();
     const Plan plan = make_plan(planned, run.arrangement.ranks);
+    ASSERT_EQ(plan.memories.size(), 2u);
     for (std::size_t c = 0; c < category_count; ++c) {
-      const std::string category{name_of(static_cast<Category>(c))};
-      EXPECT_EQ(measured[category].get<std::size_t>(), plan.device().peaks[c])
-          << category << ", stage " << run.arrangement.stage;
+      const auto category = static_cast<Category>(c);
+      const std::string name{name_of(category)};
+      EXPECT_EQ(line["peak_bytes"][name].get<std::size_t>(), plan.device().peaks[c]) << name << " of " << directory;
+      if (category == Category::communication && run.arrangement.ranks > 1) continue;
+      EXPECT_EQ(line["host_peak_bytes"][name].get<std::size_t>(), plan.memories[1].peaks[c])
+          << name << " of the host, " << directory;
     }
   }
 }

@@ -94,6 +94,7 @@ CudaDevice::CudaDevice(int ordinal, std::string name, std::size_t capacity)
     : Device(DeviceType::cuda, capacity), ordinal_(ordinal), name_(std::move(name)), blocks_(make, release) {
   use();
   computes_ = std::make_unique<Stream>();
+  stage_in(own_staging_);
 }
 
 CudaDevice::~CudaDevice() { cudaStreamSynchronize(*computes_); }

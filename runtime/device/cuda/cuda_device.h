@@ -27,7 +27,6 @@ class CudaDevice : public Device {
   void fill_zero(std::byte* data, std::size_t bytes) override;
   void read(const std::byte* data, std::span<std::byte> into) const override;
   void write(std::byte* data, std::span<const std::byte> from) override;
-  PinnedHost& staging() override { return staging_; }
   std::unique_ptr<CopyStream> copy_stream() override;
   std::unique_ptr<SideStream> side_stream() override;
 
@@ -46,7 +45,7 @@ class CudaDevice : public Device {
   int ordinal_;
   std::string name_;
   std::unique_ptr<Stream> computes_;
-  PinnedHost staging_;
+  PinnedHost own_staging_;
   KeptBlocks blocks_;
 };
 
