@@ -44,6 +44,7 @@ std::unique_ptr<Device> Session::make_device(const Job& job) {
     check_gpus_can(job);
     const CudaBackend& backend = open_cuda_backend();
     gpu = backend.make_device(mpi_.rank_on_host(), mpi_.ranks_on_host(), config.capacity());
+    if (config.cuda_graphs) gpu->use_graphs();
     ops::use_cuda_kernels(backend.kernels());
   };
   if (config.type == DeviceConfig::Type::cuda) {
@@ -79,6 +80,7 @@ void Session::tell_different_gpus(const Device& mine) {
 
 std::unique_ptr<CpuDevice> Session::make_cpu_device(const DeviceConfig& config) const {
   if (config.type == DeviceConfig::Type::cuda) log::info("this is computed on the CPU, though device.type is cuda");
+  if (config.cuda_graphs) log::info("device.cuda_graphs has no effect: this is computed on the CPU");
   return std::make_unique<CpuDevice>(threads_of(config), config.capacity(), sharing());
 }
 

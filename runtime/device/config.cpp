@@ -24,6 +24,10 @@ void DeviceConfig::declare(Section& device) {
           "What one rank may hold in host memory of what is offloaded there, or passes through it to a GPU; 0: no "
           "limit but "
           "the machine's.");
+  device.key("cuda_graphs", cuda_graphs)
+      .about(
+          "Each unit's forward, and its backward, reach a GPU as one CUDA graph, captured anew each time and updated "
+          "(docs/cuda.md). The numbers are the same. It has run on no GPU yet.");
   device.key("threads", threads)
       .about("That compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores divided by its ranks.");
 }

@@ -83,6 +83,13 @@ class Device {
   // From now on through `host`, whose ledger counts it then. It outlives whatever passes.
   void stage_in(Device& host) { staging_ = &host; }
 
+  // What the calling thread, which computes, gives the device between these may reach it all at once (together.h): at
+  // the end, or when the thread asks for any of it. The default: piece by piece, as it comes.
+  virtual void begin_together() {}
+  virtual void end_together() {}
+  // Has a GPU do so, by CUDA graphs. Before the first work.
+  virtual void use_graphs() {}
+
   // Where peers on the host can read what this device holds for them; null: nowhere.
   virtual const MemoryFile* memory_file() const { return nullptr; }
 

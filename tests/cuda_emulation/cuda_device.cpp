@@ -15,6 +15,7 @@
 #include "runtime/device/copy_stream.h"
 #include "tests/cuda_emulation/launch.h"
 #include "tests/cuda_emulation/planted.h"
+#include "tests/cuda_emulation/streams.h"
 
 namespace tranche::cuda {
 namespace {
@@ -168,6 +169,50 @@ TEST_F(CudaDeviceTest, StagesWhereItIsToldAndCountsThere) {
   device.stage_in(host);
   const Buffer staged = device.staging().allocate(bytes, Category::communication, "x");
   EXPECT_EQ(host.ledger().live(), bytes);
+}
+
+// Until something is asked for; what a side stream frees meanwhile is used again behind that stream.
+TEST_F(CudaDeviceTest, LaunchesAPartAtItsEndOrWhereTheHostAsks) {
+  device.use_graphs();
+  const std::unique_ptr<SideStream> beside = device.side_stream();
+  const Buffer a = holding(4), b = take(), c = take();
+  for (int round = 0; round < 3; ++round) {
+    device.begin_together();
+    copy(floats(a), floats(b), count, device.stream());
+    EXPECT_TRUE(cuda_emulation::captures());
+    expect_holds(b, 4);
+    EXPECT_FALSE(cuda_emulation::captures());
+    copy(floats(b), floats(c), count, device.stream());
+    device.end_together();
+
+    device.begin_together();
+    {
+      const Buffer inside = take(), huge = take(400000);  // CUDA gives the second, so the first part is launched
+      EXPECT_FALSE(round == 0 && cuda_emulation::captures());
+      copy(floats(c), floats(inside), count, device.stream());
+      copy(floats(inside), floats(b), count, device.stream());
+    }
+    device.end_together();
+    EXPECT_FALSE(cuda_emulation::captures());
+
+    auto freed_beside = std::make_unique<Buffer>(take());
+    copy(floats(b), floats(*freed_beside), count, device.stream());
+    const SideStream::Place place = beside->here();
+    device.begin_together();
+    std::thread other{[&] {
+      beside->run(place, [&] {
+        copy(floats(*freed_beside), floats(c), count, device.stream());
+        freed_beside.reset();
+      });
+    }};
+    other.join();
+    device.end_together();
+    device.begin_together();
+    const Buffer next = take();
+    device.fill_zero(next.data(), bytes);
+    device.end_together();
+    expect_holds(c, 4);
+  }
 }
 
 // The contract of CopyStream, broken: the emulator says so, whatever the order.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "tests/cuda_emulation/emulated_cuda.h"
 
@@ -32,6 +33,17 @@ void wait_in_stream(cudaStream_t stream, cudaEvent_t event);
 void wait_on_host(cudaStream_t stream);
 void wait_on_host(cudaEvent_t event);
 void wait_for_all();  // the host, for all streams
+// Between the two what the stream is given does not run, but becomes this. Meanwhile nobody may wait for it, record it
+// or have it wait, and no memory is allocated or freed, which may be what it works on.
+struct Captured {
+  std::string name;
+  std::function<void()> run;
+};
+void begin_capture(cudaStream_t stream);
+std::vector<Captured> end_capture(cudaStream_t stream);
+bool captures();                                             // any stream
+void refuse_capture(const char* what);                       // a fault, if one does
+void refuse_capture(cudaStream_t stream, const char* what);  // if this one does
 std::size_t live_streams();
 std::size_t live_events();
 

@@ -123,6 +123,26 @@ TEST_F(OnEmulatedGpus, GoesOnFromACheckpointOnOtherRanksAndSavesBesideTheSteps) 
   EXPECT_EQ(digest_after({{.ranks = 1, .offload = Offload::to_host}, "lazy"}, "resumed"), expected);
 }
 
+// Each unit's forward and backward as one CUDA graph; where a machine has none, the run says so.
+TEST_P(CudaTraining, HasTheSameBitsWithGraphs) {
+  const std::string expected = digest_after({}, "alone");
+  const std::vector<std::string> graphs{"device.cuda_graphs=true"};
+  const OnGpus runs[]{
+      {{.ranks = 1}, "eager", graphs},
+      {{.ranks = 2, .stage = 2, .recompute = true, .offload = Offload::to_host}, "lazy", graphs},
+      {{.ranks = 2, .stage = 3}, "random:6", graphs},
+  };
+  for (const OnGpus& run : runs)
+    EXPECT_EQ(digest_after(run, str("ranks-", run.arrangement.ranks, "-stage-", run.arrangement.stage)), expected)
+        << name_of(run.arrangement) << ", streams " << run.streams;
+  const std::string log = (run_.folder() / "refused.log").string();
+  EXPECT_NE(
+      program(str("TRANCHE_EMULATED_GRAPHS=none " TRANCHE_PROGRAM " train ", run_.write_job(job(), "refused").string(),
+                  " --device cuda --set steps=1 --set device.cuda_graphs=true 2> ", log)),
+      0);
+  EXPECT_NE(read_small_file(log).find("cudaStreamBeginCapture"), std::string::npos);
+}
+
 // A range as the tool that stands for NVIDIA's saw it (library/nvtx.cpp).
 struct Range {
   std::size_t thread = 0, depth = 0, bytes = 0;
@@ -160,8 +180,8 @@ TEST_F(OnEmulatedGpus, ShowAProfilerWhatTheyDoUnderTheNamesOfTheTrace) {
     expect("step 1", "step", 0);
     expect("forward blocks.0", "compute", 2);  // of a micro-batch, of a step
     expect("backward blocks.0", "compute", 2);
-    expect("gather blocks.0", "gather", 0);  // on threads of their own
-    expect("reduce blocks.0", "reduce", 0);
+    expect("give to NCCL gather blocks.0", "copy", 0);  // on a thread of their own
+    expect("give to NCCL reduce blocks.0", "copy", 0);
     const auto copy = std::ranges::find(all, "begin a copy between tiers", &Range::name);
     ASSERT_TRUE(copy != all.end());
     EXPECT_GT(copy->bytes, 0u);

@@ -91,6 +91,9 @@ for numbers in $all_numbers; do
   must "$numbers: trains on one GPU" train "$numbers" 1 --device cuda "${options[@]}"
   must "$numbers: trains on the CPU" train "$numbers-cpu" 1 --device cpu "${options[@]}"
   must "$numbers: the CPU's losses" near "$numbers" "$numbers-cpu" "$([[ $numbers == float32 ]] && echo 1e-4 || echo 1e-2)"
+  must "$numbers: trains with CUDA graphs" train "$numbers-graphs" 1 --device cuda "${options[@]}" \
+    --set device.cuda_graphs=true
+  must "$numbers: the same bits with them" same_digest "$numbers-graphs" "$numbers"
   for ranks in $all_ranks; do
     ((ranks <= gpus)) || { say "| $numbers: $ranks ranks | not run: $gpus GPUs |"; continue; }
     for stage in $all_stages; do
@@ -118,6 +121,10 @@ if [[ -n $large ]]; then
   say '```'
   must "it trains for 20 steps" mpirun -np "$gpus" "$program" train "$large" --device cuda --set steps=20 \
     --set checkpoint.directory=large
+  must "it trains for 20 steps with CUDA graphs" mpirun -np "$gpus" "$program" train "$large" --device cuda \
+    --set steps=20 --set device.cuda_graphs=true --set checkpoint.directory=large-graphs
+  say "tokens a second with graphs: $(last_of large-graphs tokens_per_second)"
+  say
   say "tokens a second: $(last_of large tokens_per_second); peaks: $(sed -n '$s/.*\("peak_bytes":{[^}]*}\).*/\1/p' large/metrics.jsonl)"
 fi
 say
