@@ -52,6 +52,12 @@ Tensor QuantizedInputs::multiply(const Tensor& x, const Parameter& weight, const
   return LinearForm::multiply(updates_ >= config_.offset ? on_levels(x, weight, *group) : x, weight, bias);
 }
 
+Tensor QuantizedInputs::activated(ops::Activation kind, const Tensor& x, const Parameter& weight,
+                                  const Tensor& bias) const {
+  const InputGroup* group = remembered(groups_, weight, [&] { return config_.group_of(weight); });
+  return group == nullptr ? number_form.activated(kind, x, weight, bias) : LinearForm::activated(kind, x, weight, bias);
+}
+
 void QuantizedInputs::record(const Tensor& x, const std::string& weight) const {
   const Tensor ends = x.sibling("range of an input", {2}, DType::float32);
   ops::range_of(x.detached(), ends);

@@ -62,6 +62,7 @@ class QuantizedInputs : public LinearForm {
   const Range* range_of(const std::string& weight) const;
 
   Tensor multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const override;
+  Tensor activated(ops::Activation kind, const Tensor& x, const Parameter& weight, const Tensor& bias) const override;
 
  private:
   bool is_fixed() const { return config_.calibration == InputQuantization::Calibration::fixed; }

@@ -79,9 +79,10 @@ class Job {
 
   std::unique_ptr<Model> make_model() const;
   std::unique_ptr<Model> make_peer() const;  // of "distillation.peer"; null: there is none
-  // Whether anything of it lies in host memory.
+  // Whether anything of it lies in host memory, or passes through it to a GPU.
   bool uses_host() const {
-    return offload.uses_host() || checkpoint.asynchronous || distillation.parameters == Tier::host;
+    return offload.uses_host() || checkpoint.asynchronous || distillation.parameters == Tier::host ||
+           device.type == DeviceConfig::Type::cuda;
   }
   std::filesystem::path directory() const { return *checkpoint.directory; }
 

@@ -65,7 +65,9 @@ TrafficByOp difference(const TrafficByOp& now, const TrafficByOp& before) {
 
 std::vector<PlannedMemory> peaks_of(const Job& job, const Memory& memory) {
   std::vector<PlannedMemory> memories{peaks_of(Tier::device, memory.device.ledger(), job.device.capacity())};
-  if (job.uses_host()) memories.push_back(peaks_of(Tier::host, memory.host.ledger(), job.device.host_capacity()));
+  const bool stages = &memory.device.staging() == &memory.host;  // a GPU, whatever the job said
+  if (job.uses_host() || stages)
+    memories.push_back(peaks_of(Tier::host, memory.host.ledger(), job.device.host_capacity()));
   if (job.offload.uses_disk()) memories.push_back(peaks_of(Tier::disk, memory.disk.ledger(), Device::unlimited));
   return memories;
 }
@@ -84,10 +86,10 @@ bool Plan::fits() const { return std::ranges::all_of(memories, &PlannedMemory::f
 Plan make_plan(const Job& job, std::size_t ranks_on_host) {
   const Doing frame{[&] { return str("planning for ", job.batch.deal.ranks, " ranks"); }};
   constexpr std::size_t rank = 0;  // every rank does the same
-  // A GPU's memory is nobody else's, and what passes between it and the host counts in neither tier.
+  // A GPU's memory is nobody else's, and what passes between it and the host goes through memory of the host.
   const bool on_gpus = job.device.type == DeviceConfig::Type::cuda;
-  ShapeDevice on_cpu, staging, on_gpu{staging}, host{Device::unlimited, Tier::host};
-  ShapeDevice& device = on_gpus ? on_gpu : on_cpu;
+  ShapeDevice device, host{Device::unlimited, Tier::host};
+  if (on_gpus) device.stage_in(host);
   for (Device* each : {&device, &host}) each->ledger().note_moments(moment);
   CountedDisk disk;
   const std::unique_ptr<Communicator> world =

@@ -51,7 +51,8 @@ struct Plan {
   bool fits() const;
 };
 
-// job: settled. ranks_on_host: so many ranks share a host, and read each other's memory where it lies.
+// job: settled; on GPUs where its device.type is "cuda", on the CPU for "auto" too. ranks_on_host: so many ranks share
+// a host, and read each other's memory where it lies.
 Plan make_plan(const Job& job, std::size_t ranks_on_host);
 
 }  // namespace tranche

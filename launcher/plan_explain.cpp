@@ -69,7 +69,9 @@ class Explanation {
       case Category::gradients: return tier == Tier::device ? gradients() : sums();
       case Category::optimizer: return state(tier);
       case Category::activations:
-        if (tier != Tier::device) return {"each unit's input, of one micro-batch; counted"};
+        if (tier != Tier::device)
+          return {job_.offload.activations() == Tier::device ? "a micro-batch's tokens on their way to a GPU; counted"
+                                                             : "each unit's input, of one micro-batch; counted"};
         return {job_.train.recompute
                     ? "each unit's input, and what one unit's forward keeps, of one micro-batch; counted"
                     : "what forward keeps for backward, of one micro-batch; counted"};

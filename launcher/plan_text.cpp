@@ -7,12 +7,24 @@
 #include "launcher/table.h"
 
 namespace tranche {
+namespace {
+std::string_view assumed_device(DeviceConfig::Type type) {
+  switch (type) {
+    case DeviceConfig::Type::cpu: return "";
+    case DeviceConfig::Type::cuda: return ", on GPUs";
+    case DeviceConfig::Type::automatic: break;
+  }
+  return ", on the CPU (device.type is auto: --set device.type=cuda plans for GPUs)";
+}
+}  // namespace
+
 std::string describe(const Job& job) {
   const BatchPlan& batch = job.batch;
   return str(job.model_config.type, " of ", count_text(static_cast<double>(job.make_model()->parameters())),
              " parameters, ", name_of(job.amp.precision().working), ", ZeRO stage ", job.zero.stage,
              job.train.recompute ? ", recomputing activations" : "", "; a step is ", batch.deal.micro_batches,
-             " micro-batches of ", batch.micro_batch_size, " x ", job.data.sequence_length, " tokens");
+             " micro-batches of ", batch.micro_batch_size, " x ", job.data.sequence_length, " tokens",
+             assumed_device(job.device.type));
 }
 
 std::string memory_table(std::span<const Plan> plans) {

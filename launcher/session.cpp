@@ -7,10 +7,10 @@
 
 #include "launcher/gpu_limits.h"
 #include "launcher/ranks.h"
+#include "runtime/backend/cuda_backend.h"
 #include "runtime/base/log.h"
 #include "runtime/checkpoint/checkpoint.h"
 #include "runtime/comm/staged.h"
-#include "runtime/ops/cuda_backend.h"
 #include "runtime/ops/instruction_path.h"
 #include "runtime/ops/kernels.h"
 
@@ -42,8 +42,9 @@ std::unique_ptr<Device> Session::make_device(const Job& job) {
   std::unique_ptr<Device> gpu;
   const auto open = [&] {
     check_gpus_can(job);
-    const ops::CudaBackend& backend = ops::open_cuda_backend();
+    const CudaBackend& backend = open_cuda_backend();
     gpu = backend.make_device(mpi_.rank_on_host(), mpi_.ranks_on_host(), config.capacity());
+    if (config.cuda_graphs) gpu->use_graphs();
     ops::use_cuda_kernels(backend.kernels());
   };
   if (config.type == DeviceConfig::Type::cuda) {
@@ -79,18 +80,40 @@ void Session::tell_different_gpus(const Device& mine) {
 
 std::unique_ptr<CpuDevice> Session::make_cpu_device(const DeviceConfig& config) const {
   if (config.type == DeviceConfig::Type::cuda) log::info("this is computed on the CPU, though device.type is cuda");
+  if (config.cuda_graphs) log::info("device.cuda_graphs has no effect: this is computed on the CPU");
   return std::make_unique<CpuDevice>(threads_of(config), config.capacity(), sharing());
 }
 
-std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, const Device& device) const {
-  if (device.type() == DeviceType::cuda)
-    return ops::open_cuda_backend().make_host(threads_of(config), config.host_capacity());
+std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, Device& device) const {
+  if (device.type() == DeviceType::cuda) {
+    std::unique_ptr<CpuDevice> host = open_cuda_backend().make_host(threads_of(config), config.host_capacity());
+    device.stage_in(*host);
+    return host;
+  }
   return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);
 }
 
-std::unique_ptr<Communicator> Session::make_world(Device& device) {
-  if (device.type() == DeviceType::cuda) return staged_communicator(mpi_.communicator(control_device_), device);
-  return mpi_.communicator(device);
+std::unique_ptr<Communicator> Session::make_world(Device& device, const DeviceConfig& config) {
+  if (device.type() != DeviceType::cuda) return mpi_.communicator(device);
+  std::unique_ptr<Communicator> on_host = mpi_.communicator(control_device_);
+  if (ranks() == 1) return staged_communicator(std::move(on_host), device);
+  if (const std::string why_not = why_not_by_plugin(config); !why_not.empty()) {
+    log::info("collectives of GPUs go through the host's memory: " + why_not);
+    return staged_communicator(std::move(on_host), device);
+  }
+  const CudaBackend& backend = open_cuda_backend();
+  log::info("collectives of GPUs go by " + backend.collectives());
+  return backend.make_communicator(std::move(on_host), device);
+}
+
+std::string Session::why_not_by_plugin(const DeviceConfig& config) {
+  const std::vector<std::string> ways = control_->gather_text(open_cuda_backend().collectives(), "collectives of GPUs");
+  if (config.collectives == DeviceConfig::Collectives::host) return "device.collectives is \"host\"";
+  for (std::size_t rank = 0; rank < ways.size(); ++rank) {
+    if (ways[rank].empty()) return str("libtranche_cuda.so of rank ", rank, " was built without NCCL");
+    if (ways[rank] != ways[0]) return str("rank 0 has ", ways[0], ", and rank ", rank, " ", ways[rank]);
+  }
+  return {};
 }
 
 std::size_t Session::threads_of(const DeviceConfig& config) const {

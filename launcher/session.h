@@ -30,16 +30,20 @@ class Session {
   // For what the CPU alone computes. It says so where the job names a GPU. Threads: device.threads, else
   // OMP_NUM_THREADS, else the rank's share of the host's cores.
   std::unique_ptr<CpuDevice> make_cpu_device(const DeviceConfig& config) const;
-  // Host memory for what a job offloads from that device, worked on with as many threads; nobody else reads it.
-  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config, const Device& device) const;
+  // Host memory for what a job offloads from that device, worked on with as many threads; nobody else reads it. What
+  // passes between a GPU and the host goes through it from now on.
+  std::unique_ptr<CpuDevice> make_host(const DeviceConfig& config, Device& device) const;
   // Collective. One more for the same ranks, which another thread may use; its buffers count nowhere.
   std::unique_ptr<Communicator> make_control() { return mpi_.communicator(control_device_); }
-  // Collective. Training's own communicator: its record holds nothing but the step's collectives.
-  std::unique_ptr<Communicator> make_world(Device& device);
+  // Collective. Training's own communicator: its record holds nothing but the step's collectives. Says how those of
+  // GPUs go, which "device.collectives" and each rank's plugin decide.
+  std::unique_ptr<Communicator> make_world(Device& device, const DeviceConfig& config);
+  std::unique_ptr<Communicator> make_world(CpuDevice& device) { return mpi_.communicator(device); }
 
  private:
   Sharing sharing() const;
-  void tell_different_gpus(const Device& mine);  // collective
+  void tell_different_gpus(const Device& mine);               // collective
+  std::string why_not_by_plugin(const DeviceConfig& config);  // collectives of GPUs; collective
   std::size_t threads_of(const DeviceConfig& config) const;
 
   MpiSession mpi_;

@@ -45,7 +45,7 @@ Exit evaluate_checkpoint(const Options& options, Session& session) {
   const std::unique_ptr<Device> device = session.make_device(job);
   const std::unique_ptr<CpuDevice> host = session.make_host(job.device, *device);
   SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  const std::unique_ptr<Communicator> world = session.make_world(*device, job.device);
   Replica replica{job, *world, {*device, *host, disk}};
   replica.load_parameters(opened.folder);
   const Evaluation result = evaluate(replica.model(), Objective{}, *file, job.batch.micro_batch_size,

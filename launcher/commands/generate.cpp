@@ -70,7 +70,7 @@ Exit generate_from_checkpoint(const Options& options, Session& session) {
   const std::unique_ptr<Device> device = session.make_device(job);
   const std::unique_ptr<CpuDevice> host = session.make_host(job.device, *device);
   SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(*device);
+  const std::unique_ptr<Communicator> world = session.make_world(*device, job.device);
   Replica replica{job, *world, {*device, *host, disk}};
   replica.load_parameters(opened.folder);
   continue_text(options, session, prompt, replica.model(), *device);

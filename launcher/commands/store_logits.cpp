@@ -48,7 +48,7 @@ Exit run(const Options& options) {
     const std::unique_ptr<Device> device = session.make_device(job);
     const std::unique_ptr<CpuDevice> host = session.make_host(job.device, *device);
     SwapDisk disk{job.offload};
-    const std::unique_ptr<Communicator> world = session.make_world(*device);
+    const std::unique_ptr<Communicator> world = session.make_world(*device, job.device);
     store_logits(job, *start.tokens, options.top, options.output, *world, {*device, *host, disk});
     if (session.rank() == 0)
       std::printf("%s: the %zu greatest logits of each token of %s\n", options.output.c_str(), options.top,

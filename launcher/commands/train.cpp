@@ -72,9 +72,9 @@ void read_start(const Options& options, std::size_t rank, std::size_t ranks, Sta
 // What rank 0 tells of each step, on the terminal, in metrics.jsonl, and to TensorBoard if it is asked to.
 class Teller {
  public:
-  Teller(const Job& job, const Device& device, const Communicator& world, std::uint64_t first)
+  Teller(const Job& job, const Memory& memory, const Communicator& world, std::uint64_t first)
       : job_(job),
-        device_(device),
+        memory_(memory),
         world_(world),
         file_(job.directory() / "metrics.jsonl", first),
         events_(job.tensorboard, job.batch.samples()),
@@ -92,9 +92,11 @@ class Teller {
                         .skipped = report.skipped(),
                         .tokens_per_second = tokens / seconds,
                         .saving_seconds = std::exchange(saving_seconds_, 0)};
-    for (std::size_t c = 0; c < category_count; ++c) {
-      const auto category = static_cast<Category>(c);
-      metrics.peak_bytes.emplace_back(name_of(category), device_.ledger().peak(category));
+    for (const PlannedMemory& tier : peaks_of(job_, memory_)) {
+      if (tier.tier == Tier::disk) continue;
+      auto& peaks = tier.tier == Tier::device ? metrics.peak_bytes : metrics.host_peak_bytes;
+      for (std::size_t c = 0; c < category_count; ++c)
+        peaks.emplace_back(name_of(static_cast<Category>(c)), tier.peaks[c]);
     }
     for (const auto& [op, traffic] : world_.traffic())
       metrics.communicated_bytes.emplace_back(op, traffic.bytes - std::exchange(told_[op], traffic.bytes));
@@ -107,7 +109,7 @@ class Teller {
 
  private:
   const Job& job_;
-  const Device& device_;
+  const Memory& memory_;
   const Communicator& world_;
   MetricsFile file_;
   TensorBoard events_;
@@ -134,12 +136,20 @@ std::map<std::string, std::map<std::string, std::uint64_t>> peaks_by_tier(const 
   return all;
 }
 
+// What a plan is of: the job on the kind of device that it has, which "auto" leaves open.
+std::unique_ptr<const Job> on_device(const Job& job, const Device& device) {
+  const char* const type = device.type() == DeviceType::cuda ? "device.type=cuda" : "device.type=cpu";
+  auto same = std::make_unique<Job>(stored_job(job.effective(), "the job", {type}));
+  same->settle(job.batch.deal.ranks);
+  return same;
+}
+
 // From the first memory that is taken to the last checkpoint.
 Exit run_job(const Options& options, Session& session, const Start& start, Device& device, Reporter& reporter) {
   const Job& job = *start.job;
   const std::unique_ptr<CpuDevice> host = session.make_host(job.device, device);
   SwapDisk disk{job.offload};
-  const std::unique_ptr<Communicator> world = session.make_world(device);
+  const std::unique_ptr<Communicator> world = session.make_world(device, job.device);
   world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
   const std::unique_ptr<Communicator> witnesses = job.train.compares() ? session.make_control() : nullptr;
@@ -159,7 +169,7 @@ Exit run_job(const Options& options, Session& session, const Start& start, Devic
   const bool speaks = session.rank() == 0;
   std::optional<Teller> teller;
   if (speaks) {
-    teller.emplace(job, device, *world, trainer.steps());
+    teller.emplace(job, memory, *world, trainer.steps());
     log::info(str(job.model_config.type, " of ",
                   count_text(static_cast<double>(assembly.replica().model().parameters())), " parameters, ZeRO stage ",
                   job.zero.stage, ", ", world->size(), world->size() == 1 ? " rank" : " ranks", " of ",
@@ -209,15 +219,16 @@ Exit train(const Options& options, Session& session, const std::unique_ptr<Repor
   const std::unique_ptr<Device> device = session.make_device(job);
   for (const std::string& line : job.without_effect()) log::info(line);
   together(session.control(), "plan", [&] {
-    const bool limited = job.device.memory != 0 || (job.uses_host() && job.device.host_memory != 0);
-    if (session.rank() == 0 && limited) refuse_if_too_large(job, session.ranks_on_host());
+    const bool limited = job.device.memory != 0 || job.device.host_memory != 0;
+    if (session.rank() == 0 && limited) refuse_if_too_large(*on_device(job, *device), session.ranks_on_host());
   });
   try {
     return run_job(options, session, start, *device, *reporter);
   } catch (const Error& error) {
     if (error.exit() != Exit::out_of_memory) throw;
     // The plan knows only what the job limits; the machine's own memory may have ended as well.
-    throw Error(error.exit(), str(error.what(), "\n", memory_advice(job, session.ranks_on_host())));
+    throw Error(error.exit(),
+                str(error.what(), "\n", memory_advice(*on_device(job, *device), session.ranks_on_host())));
   }
 }
 

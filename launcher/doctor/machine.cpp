@@ -11,10 +11,10 @@
 #include <fstream>
 #include <string>
 
+#include "runtime/backend/cuda_backend.h"
 #include "runtime/base/error.h"
 #include "runtime/device/ledger.h"
 #include "runtime/device/memory_file.h"
-#include "runtime/ops/cuda_backend.h"
 #include "runtime/ops/instruction_path.h"
 
 namespace tranche::doctor {
@@ -93,10 +93,11 @@ Finding see_shared_memory(std::size_t ranks) {
 
 Finding see_gpus() {
   try {
-    const std::vector<std::string> gpus = ops::open_cuda_backend().gpus();
+    const CudaBackend& backend = open_cuda_backend();
     std::string text;
-    for (const std::string& gpu : gpus) text += (text.empty() ? "" : ", ") + gpu;
-    return {text};
+    for (const std::string& gpu : backend.gpus()) text += (text.empty() ? "" : ", ") + gpu;
+    const std::string way = backend.collectives();
+    return {str(text, "; collectives ", way.empty() ? "through the host's memory, for want of NCCL" : "by " + way)};
   } catch (const Error& error) {
     Finding finding{str("none: ", without_frames(error.what()))};
     // Nobody misses what is not there.

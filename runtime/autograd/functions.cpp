@@ -62,6 +62,20 @@ Tensor straight_through(const Tensor& x, Tensor y) {
   return taped(std::move(y), {&x}, [x = x.variable()](const Tensor& dy) { x->add(dy); });
 }
 
+Tensor room_for_product(const Tensor& x, const Tensor& weight) {
+  return result(x, "linear", with_cols(x.shape(), weight.rows()));
+}
+Tensor taped_product(Tensor y, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return taped(std::move(y), {&x, &weight, &bias}, [=](const Tensor& dy) {
+    ops::linear_weight_gradient(dy, x, Into{weight});
+    if (bias) ops::linear_bias_gradient(dy, Into{bias});
+    ops::linear_input_gradient(dy, weight, Into{x});
+  });
+}
+Tensor taped_activation(Tensor y, ops::Activation kind, const Tensor& x) {
+  return taped(std::move(y), {&x}, [=](const Tensor& dy) { ops::activate_gradient(kind, dy, x, Into{x}); });
+}
+
 }  // namespace
 
 Tensor embedding(const Tensor& tokens, const Tensor& table) {
@@ -71,13 +85,16 @@ Tensor embedding(const Tensor& tokens, const Tensor& table) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const Tensor y = result(x, "linear", with_cols(x.shape(), weight.rows()));
+  const Tensor y = room_for_product(x, weight);
   ops::linear(x, weight, bias, y);
-  return taped(y, {&x, &weight, &bias}, [=](const Tensor& dy) {
-    ops::linear_weight_gradient(dy, x, Into{weight});
-    if (bias) ops::linear_bias_gradient(dy, Into{bias});
-    ops::linear_input_gradient(dy, weight, Into{x});
-  });
+  return taped_product(y, x, weight, bias);
+}
+
+// Backward goes through both, one after the other.
+Tensor linear_activated(ops::Activation kind, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const Tensor before = room_for_product(x, weight), y = result(before, "activation");
+  ops::linear_activated(kind, x, weight, bias, before, y);
+  return taped_activation(y, kind, taped_product(before, x, weight, bias));
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float epsilon) {
@@ -103,7 +120,7 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, float epsilon) {
 Tensor activate(ops::Activation kind, const Tensor& x) {
   const Tensor y = result(x, "activation");
   ops::activate(kind, x, y);
-  return taped(y, {&x}, [=](const Tensor& dy) { ops::activate_gradient(kind, dy, x, Into{x}); });
+  return taped_activation(y, kind, x);
 }
 
 Tensor gated(ops::Activation kind, const Tensor& gate, const Tensor& up) {

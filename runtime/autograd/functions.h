@@ -15,6 +15,8 @@ namespace tranche::autograd {
 
 Tensor embedding(const Tensor& tokens, const Tensor& table);                    // (...) int32, (vocabulary, width)
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});  // (rows, in), (out, in), (out)
+// activate(kind, linear(x, weight, bias)), where a device may do both at once
+Tensor linear_activated(ops::Activation kind, const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float epsilon);
 Tensor rms_norm(const Tensor& x, const Tensor& gain, float epsilon);
 Tensor activate(ops::Activation kind, const Tensor& x);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <iterator>
 #include <map>
@@ -34,6 +35,7 @@ Thread& this_thread() {
 std::unique_ptr<detail::Slot[]> slots;
 std::size_t room = 0;
 std::atomic<std::size_t> begun{0};
+std::atomic<const Listener*> listener{nullptr};  // once there was one, there is one
 
 double microseconds(std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e3; }
 
@@ -64,11 +66,25 @@ Account::Seconds Account::so_far() {
   return seconds;
 }
 
+std::string_view Event::name(std::span<char> into) const {
+  std::size_t size = 0;
+  const auto put = [&](std::string_view part) {
+    if (part.empty()) return;
+    if (size != 0 && size < into.size()) into[size++] = ' ';
+    const std::size_t count = std::min(part.size(), into.size() - size);
+    std::copy_n(part.data(), count, into.data() + size);
+    size += count;
+  };
+  char digits[20];
+  put(what);
+  if (number != none) put({digits, std::to_chars(digits, digits + sizeof digits, number).ptr});
+  put({of, length});
+  return {into.data(), size};
+}
+
 std::string Event::name() const {
-  std::string name = what;
-  if (number != none) name.append(name.empty() ? "" : " ").append(std::to_string(number));
-  if (length != 0) name.append(name.empty() ? "" : " ").append(of, length);
-  return name;
+  char text[256];
+  return std::string{name(text)};
 }
 
 std::int64_t now() {
@@ -79,38 +95,53 @@ std::int64_t now() {
 void name_thread(const char* name) { this_thread().name = name; }
 
 void start(std::size_t capacity) {
-  check(!detail::recording, "a trace is being recorded already");
+  check((detail::watched & detail::recorded) == 0, "a trace is being recorded already");
   slots = std::make_unique<detail::Slot[]>(capacity);
   room = capacity;
   begun = 0;
-  detail::recording.store(true, std::memory_order_release);
+  detail::watched.fetch_or(detail::recorded, std::memory_order_release);
 }
 
-// The relaxed load in Span's constructor may see `recording` before `slots`: this acquire makes good for it.
+void tell(const Listener* to) {
+  if (to == nullptr) {
+    detail::watched.fetch_and(~detail::told, std::memory_order_relaxed);
+    return;
+  }
+  listener.store(to, std::memory_order_relaxed);
+  detail::watched.fetch_or(detail::told, std::memory_order_release);
+}
+
+// The relaxed load in Span's constructor may see `watched` before `slots` and `listener`: this acquire makes good for
+// it.
 void Span::begin(Kind kind, const char* what, std::string_view of, std::size_t bytes, std::uint64_t number) noexcept {
-  if (!detail::recording.load(std::memory_order_acquire)) return;
+  const unsigned watched = detail::watched.load(std::memory_order_acquire);
+  Event event{.kind = kind, .what = what, .number = number, .bytes = bytes};
+  event.length = static_cast<std::uint8_t>(std::min(of.size(), Event::longest));
+  std::copy_n(of.end() - event.length, event.length, event.of);
+  if ((watched & detail::told) != 0) {
+    listener_ = listener.load(std::memory_order_relaxed);
+    listener_->begin(event);
+  }
+  if ((watched & detail::recorded) == 0) return;
   const std::size_t place = begun.fetch_add(1, std::memory_order_relaxed);
   if (place >= room) return;
   slot_ = &slots[place];
-  Event& event = slot_->event;
-  event.kind = kind;
-  event.what = what;
-  event.length = static_cast<std::uint8_t>(std::min(of.size(), Event::longest));
-  std::copy_n(of.end() - event.length, event.length, event.of);
-  event.number = number;
-  event.bytes = bytes;
   event.thread = this_thread().number;
   event.thread_name = this_thread().name;
   event.begin = now();
+  slot_->event = event;
 }
 
 void Span::finish() noexcept {
-  slot_->event.end = now();
-  slot_->done.store(true, std::memory_order_release);
+  if (slot_ != nullptr) {
+    slot_->event.end = now();
+    slot_->done.store(true, std::memory_order_release);
+  }
+  if (listener_ != nullptr) listener_->end();
 }
 
 Recording stop() {
-  detail::recording.store(false, std::memory_order_relaxed);
+  detail::watched.fetch_and(~detail::recorded, std::memory_order_relaxed);
   const std::size_t all = begun.load(std::memory_order_relaxed), held = std::min(all, room);
   Recording recording{{}, all - held};
   for (std::size_t i = 0; i < held; ++i)

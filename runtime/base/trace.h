@@ -2,7 +2,7 @@
 //
 //   const trace::Span span{trace::Kind::compute, "forward", unit.name()};
 //
-// While nothing is recorded, a span is one relaxed load of an atomic. While something is, it is two looks at the clock
+// While nobody watches, a span is one relaxed load of an atomic. While spans are recorded, it is two looks at the clock
 // and a copy into memory that start() took: no allocation, no lock. Spans may be made on any thread.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,10 +36,19 @@ struct Event {
   static constexpr std::uint64_t none = ~std::uint64_t{0};
 
   std::string name() const;  // "forward blocks.3", "step 7"
+  // The same in memory of the caller's, cut where that ends.
+  std::string_view name(std::span<char> into) const;
+};
+
+// Who is told of each span, on its thread: a profiler. Neither function may throw.
+struct Listener {
+  void (*begin)(const Event& event);  // which has no thread and no times
+  void (*end)();                      // of what began last on this thread and has not ended
 };
 
 namespace detail {
-inline std::atomic<bool> recording{false};
+inline constexpr unsigned recorded = 1, told = 2;
+inline std::atomic<unsigned> watched{0};  // of these
 struct Slot;
 // Where an account's thread spends its time: `now` since `since`.
 struct Spending {
@@ -55,17 +65,17 @@ class Span {
  public:
   // what: a literal. of: copied. bytes: that are moved.
   Span(Kind kind, const char* what, std::string_view of = {}, std::size_t bytes = 0) noexcept : Span(kind) {
-    if (detail::recording.load(std::memory_order_relaxed)) [[unlikely]]
+    if (detail::watched.load(std::memory_order_relaxed) != 0) [[unlikely]]
       begin(kind, what, of, bytes, Event::none);
   }
   // The `number`th step or micro-batch.
   Span(Kind kind, const char* what, std::uint64_t number) noexcept : Span(kind) {
-    if (detail::recording.load(std::memory_order_relaxed)) [[unlikely]]
+    if (detail::watched.load(std::memory_order_relaxed) != 0) [[unlikely]]
       begin(kind, what, {}, 0, number);
   }
   ~Span() {
     if (detail::spending != nullptr) detail::spending->turn_to(outer_);
-    if (slot_ != nullptr) [[unlikely]]
+    if (slot_ != nullptr || listener_ != nullptr) [[unlikely]]
       finish();
   }
   Span(const Span&) = delete;
@@ -79,6 +89,7 @@ class Span {
   void finish() noexcept;
 
   detail::Slot* slot_ = nullptr;
+  const Listener* listener_ = nullptr;
   Kind outer_ = Kind::step;
 };
 
@@ -113,6 +124,10 @@ struct Recording {
 };
 // Ends it. Spans that are open are not in it.
 Recording stop();
+
+// From here on `listener`, which outlives every span, is told of spans that begin; null: nobody is. A span's end goes
+// to whom its beginning went to. One thread at a time.
+void tell(const Listener* listener);
 
 // As "traceEvents" of Chrome's format: process `rank`, times from `origin` on; no brackets around it.
 std::string chrome_events(const std::vector<Event>& events, std::size_t rank, std::int64_t origin);

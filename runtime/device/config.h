@@ -13,6 +13,8 @@ struct DeviceConfig {
   enum class Type { automatic, cpu, cuda } type = Type::cpu;
   std::size_t memory = 0;       // bytes a rank may hold; 0: no limit but the machine's
   std::size_t host_memory = 0;  // the same of what is offloaded to the host
+  enum class Collectives { automatic, host } collectives = Collectives::automatic;  // of GPUs' memory
+  bool cuda_graphs = false;
   std::size_t threads = 0;  // that compute, for each rank; 0: OMP_NUM_THREADS, or else the host's cores over its ranks
 
   std::size_t capacity() const { return memory == 0 ? Device::unlimited : memory; }

@@ -22,6 +22,11 @@ class OnTheCallingThread : public SideStream {
  public:
   Place here() override { return {}; }
   void run(const Place&, const std::function<void()>& work) override { work(); }
+  Place give(const Place&, const std::function<void()>& work) override {
+    work();
+    return {};
+  }
+  void come_after(const Place&) override {}
 };
 }  // namespace
 

@@ -77,8 +77,18 @@ class Device {
   virtual void fill_zero(std::byte* data, std::size_t bytes);
   virtual void read(const std::byte* data, std::span<std::byte> into) const;
   virtual void write(std::byte* data, std::span<const std::byte> from);
-  // Memory that the host can address, for what passes between both: the device itself where that is so.
-  virtual Device& staging() { return *this; }
+  // Memory that the host can address, for what passes between both: the device itself where that is so, else memory of
+  // the device's own making or of who called stage_in.
+  Device& staging() { return *staging_; }
+  // From now on through `host`, whose ledger counts it then. It outlives whatever passes.
+  void stage_in(Device& host) { staging_ = &host; }
+
+  // What the calling thread, which computes, gives the device between these may reach it all at once (together.h): at
+  // the end, or when the thread asks for any of it. The default: piece by piece, as it comes.
+  virtual void begin_together() {}
+  virtual void end_together() {}
+  // Has a GPU do so, by CUDA graphs. Before the first work.
+  virtual void use_graphs() {}
 
   // Where peers on the host can read what this device holds for them; null: nowhere.
   virtual const MemoryFile* memory_file() const { return nullptr; }
@@ -92,6 +102,7 @@ class Device {
   DeviceType type_;
   Tier tier_;
   std::size_t capacity_;
+  Device* staging_ = this;
   Ledger ledger_;
 };
 

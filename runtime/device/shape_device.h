@@ -12,22 +12,16 @@ class ShapeDevice : public Device {
  public:
   explicit ShapeDevice(std::size_t capacity = unlimited, Tier tier = Tier::device)
       : Device(DeviceType::shape, capacity, tier) {}
-  // One that has another for staging.
-  explicit ShapeDevice(ShapeDevice& staging) : Device(DeviceType::shape, unlimited, Tier::device), staging_(&staging) {}
 
   std::string description() const override { return "shapes"; }
   std::unique_ptr<CopyStream> copy_stream() override;  // copies nothing
   void fill_zero(std::byte*, std::size_t) override {}
   void read(const std::byte* data, std::span<std::byte> into) const override;
   void write(std::byte*, std::span<const std::byte>) override {}
-  Device& staging() override { return *staging_; }
 
  protected:
   std::byte* allocate_bytes(std::size_t bytes, Category category) override;
   void free_bytes(std::byte*, std::size_t) override {}
-
- private:
-  Device* staging_ = this;
 };
 
 }  // namespace tranche

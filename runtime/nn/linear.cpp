@@ -42,9 +42,17 @@ Linear::Linear(const std::string& name, const Features& in, const Features& out,
       bias_{name + ".bias", {out.entries()}, Initial::zeros(), {out}},
       has_bias_(bias) {}
 
+Tensor Linear::within(const Tensor& x) const { return rank_ == 0 ? x : right_.multiplied(x); }
+Tensor Linear::bias() const { return has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{}; }
+
 Tensor Linear::forward(const Tensor& x) const {
-  const Tensor between = rank_ == 0 ? x : right_.multiplied(x);  // (batch, sequence, rank)
-  return weight_.multiplied(between, has_bias_ == Bias::zeros ? bias_.tensor() : Tensor{});
+  const Tensor between = within(x);
+  return weight_.multiplied(between, bias());
+}
+
+Tensor Linear::activated(ops::Activation kind, const Tensor& x) const {
+  const Tensor between = within(x);
+  return weight_.activated(kind, between, bias());
 }
 
 void Linear::collect(std::vector<Parameter*>& into) {

@@ -22,10 +22,14 @@ class Linear {
   Linear(const std::string& name, const Features& in, const Features& out, Bias bias, double deviation,
          const LinearRanks& ranks);
 
-  Tensor forward(const Tensor& x) const;  // (batch, sequence, in) to (batch, sequence, out)
+  Tensor forward(const Tensor& x) const;                          // (batch, sequence, in) to (batch, sequence, out)
+  Tensor activated(ops::Activation kind, const Tensor& x) const;  // of forward()
   void collect(std::vector<Parameter*>& into);
 
  private:
+  Tensor within(const Tensor& x) const;  // what weight_ multiplies: x, or (batch, sequence, rank)
+  Tensor bias() const;                   // or none
+
   std::size_t rank_;          // 0: whole
   Parameter weight_, right_;  // whole, or the left factor beside the right one
   Parameter bias_;

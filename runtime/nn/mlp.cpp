@@ -18,7 +18,7 @@ Mlp::Mlp(const std::string& name, const MlpConfig& config)
             config.ranks),
       activation_(config.activation) {}
 
-Tensor Mlp::forward(const Tensor& x) const { return down_.forward(autograd::activate(activation_, up_.forward(x))); }
+Tensor Mlp::forward(const Tensor& x) const { return down_.forward(up_.activated(activation_, x)); }
 
 void Mlp::collect(std::vector<Parameter*>& into) {
   up_.collect(into);

@@ -6,6 +6,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/nn/features.h"
+#include "runtime/ops/activation.h"
 #include "runtime/tensor/tensor.h"
 
 namespace tranche {
@@ -36,6 +37,7 @@ struct Parameter {
   // The same for weights of linears and tables, through the unit's linear form: x value^T + bias, and the numbered
   // rows.
   Tensor multiplied(const Tensor& x, const Tensor& bias = {}) const;
+  Tensor activated(ops::Activation kind, const Tensor& x, const Tensor& bias = {}) const;  // of multiplied()
   Tensor rows(const Tensor& numbers) const;
 };
 

@@ -25,6 +25,14 @@ Tensor LinearForm::multiply(const Tensor& x, const Parameter& weight, const Tens
   return autograd::linear(x, weight.tensor(), bias);
 }
 
+Tensor LinearForm::activated(ops::Activation kind, const Tensor& x, const Parameter& weight, const Tensor& bias) const {
+  return autograd::activate(kind, multiply(x, weight, bias));
+}
+
+Tensor NumberForm::activated(ops::Activation kind, const Tensor& x, const Parameter& weight, const Tensor& bias) const {
+  return autograd::linear_activated(kind, x, weight.tensor(), bias);
+}
+
 Tensor LinearForm::rows(const Tensor& numbers, const Parameter& table) const {
   return autograd::embedding(numbers, table.tensor());
 }

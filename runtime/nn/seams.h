@@ -100,10 +100,16 @@ class LinearForm {
   virtual ~LinearForm() = default;
   // x weight^T + bias.  x: (..., in), weight: (out, in), bias: (out) or none
   virtual Tensor multiply(const Tensor& x, const Parameter& weight, const Tensor& bias) const;
+  // The activation of that. The default: of multiply()'s result; where both may be one pass, NumberForm's.
+  virtual Tensor activated(ops::Activation kind, const Tensor& x, const Parameter& weight, const Tensor& bias) const;
   // numbers: (...) int32, table: (rows, width); returns (..., width)
   virtual Tensor rows(const Tensor& numbers, const Parameter& table) const;
 };
-inline const LinearForm number_form;
+class NumberForm final : public LinearForm {
+ public:
+  Tensor activated(ops::Activation kind, const Tensor& x, const Parameter& weight, const Tensor& bias) const override;
+};
+inline const NumberForm number_form;
 
 // What of a unit's forward is kept for its backward. The default keeps all.
 class ActivationPolicy {

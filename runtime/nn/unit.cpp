@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "runtime/base/trace.h"
+#include "runtime/device/together.h"
 #include "runtime/nn/moment.h"
 #include "runtime/nn/seams.h"
 #include "runtime/nn/tap.h"
@@ -53,10 +54,12 @@ class Visit {
     for (Unit* unit : units_) unit->open_gradient();
     doing_.emplace(Backward{units_.front()});
     backward_.emplace(trace::Kind::compute, "backward", units_.front()->name());
+    together_.emplace(units_.front()->values_.device());
     for (const Derived& each : derived_) each.values->take_bytes_of(each.again().storage());
   }
   // Collective: reduces every gradient that is now complete. A tied one waits for its other visit.
   void leave_backward() {
+    together_->end();
     backward_.reset();
     doing_.reset();
     leave();
@@ -90,6 +93,7 @@ class Visit {
   bool inside_ = false, owes_gradients_ = Tape::current() != nullptr;
   std::optional<Doing<Backward>> doing_;
   std::optional<trace::Span> backward_;
+  std::optional<Together> together_;
   static thread_local Visit* innermost_;
 };
 
@@ -105,7 +109,10 @@ Tensor forward(Unit& unit, const Tensor& x) {
   Tensor y = [&] {
     const Doing frame{[&] { return "computing the forward of " + unit.name(); }};
     const trace::Span span{trace::Kind::compute, "forward", unit.name()};
-    return unit.seams_->activations.run(unit.forward_, x);
+    Together together{x.device()};
+    Tensor result = unit.seams_->activations.run(unit.forward_, x);
+    together.end();
+    return result;
   }();
   record([visit] { visit->enter_backward(); });
   visit->leave();
@@ -128,6 +135,11 @@ Tensor Parameter::tensor() const {
 Tensor Parameter::multiplied(const Tensor& x, const Tensor& bias) const {
   check(unit != nullptr, name, " belongs to no unit");
   return unit->seams_->linears.multiply(x, *this, bias);
+}
+
+Tensor Parameter::activated(ops::Activation kind, const Tensor& x, const Tensor& bias) const {
+  check(unit != nullptr, name, " belongs to no unit");
+  return unit->seams_->linears.activated(kind, x, *this, bias);
 }
 
 Tensor Parameter::rows(const Tensor& numbers) const {

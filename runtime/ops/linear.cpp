@@ -5,7 +5,9 @@
 
 namespace tranche::ops {
 
-void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+namespace {
+
+LinearForward forward_of(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
   const std::size_t rows = x.rows(), in = x.cols(), out = weight.rows();
   check(in == weight.cols(), "linear: input has ", in, " features, weight expects ", weight.cols());
   check_floating("linear", "input", x);
@@ -16,14 +18,30 @@ void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Ten
   }
   check_alike("linear", "output", y, x);
   check_matrix("linear", "output", y, rows, out);
-  kernels_of(x.device())
-      .linear.forward(x.device(), {.x = elements_of(x),
-                                   .weight = elements_of(weight),
-                                   .bias = elements_of(bias),
-                                   .y = elements_of(y),
-                                   .rows = rows,
-                                   .in = in,
-                                   .out = out});
+  return {.x = elements_of(x),
+          .weight = elements_of(weight),
+          .bias = elements_of(bias),
+          .y = elements_of(y),
+          .rows = rows,
+          .in = in,
+          .out = out};
+}
+
+}  // namespace
+
+void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  kernels_of(x.device()).linear.forward(x.device(), forward_of(x, weight, bias, y));
+}
+
+void linear_activated(Activation kind, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& before,
+                      const Tensor& y) {
+  const LinearForward product = forward_of(x, weight, bias, before);
+  check_same("linear_activated", "y", y, before);
+  const auto together = kernels_of(x.device()).linear.activated;
+  if (together != nullptr && together(x.device(), {.product = product, .kind = kind, .activated = elements_of(y)}))
+    return;
+  linear(x, weight, bias, before);
+  activate(kind, before, y);
 }
 
 void linear_input_gradient(const Tensor& dy, const Tensor& weight, const Destination& dx) {

@@ -4,12 +4,18 @@
 // the same bits on any number of threads (docs/numerics.md).
 #pragma once
 
+#include "runtime/ops/activation.h"
 #include "runtime/ops/destination.h"
 
 namespace tranche::ops {
 
 // y = x weight^T + bias.  x: (rows, in), weight: (out, in), bias: (out) or none, y: (rows, out)
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y);
+
+// linear() into `before`, which a gradient needs, and its activation into y. On the CPU the bits of linear() and
+// activate(); a GPU may compute both in one pass, and y from what was not rounded yet.  before, y: (rows, out)
+void linear_activated(Activation kind, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& before,
+                      const Tensor& y);
 
 // dx = dy weight.  dy: (rows, out), weight: (out, in), dx: (rows, in)
 void linear_input_gradient(const Tensor& dy, const Tensor& weight, const Destination& dx);

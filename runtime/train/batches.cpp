@@ -14,23 +14,34 @@ Tensor room_on_host(const Tensor& tensor) {
   return Tensor::empty(host, tensor.name() + " on the host", Category::activations, tensor.shape(), tensor.dtype());
 }
 
-}  // namespace
-
-MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device) {
+// fill(tokens, targets): the host's part.
+template <class Fill>
+MicroBatch make_micro_batch(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device,
+                            const Fill& fill) {
   const auto tensor = [&](const char* name) {
     return Tensor::empty(device, name, Category::activations, {samples, sequence_length}, DType::int32);
   };
-  return {number, tensor("tokens"), tensor("targets")};
+  MicroBatch micro{number, tensor("tokens"), tensor("targets")};
+  const Tensor tokens = room_on_host(micro.tokens), targets = room_on_host(micro.targets);
+  fill(tokens, targets);
+  micro.tokens.assign(tokens.byte_span());
+  micro.targets.assign(targets.byte_span());
+  return micro;
+}
+
+}  // namespace
+
+MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device) {
+  return make_micro_batch(samples, sequence_length, number, device, [](const Tensor&, const Tensor&) {});
 }
 
 MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,
                         std::size_t number, Device& device) {
-  MicroBatch micro = unread_tensors(samples.size(), sequence_length, number, device);
+  MicroBatch micro = make_micro_batch(
+      samples.size(), sequence_length, number, device, [&](const Tensor& tokens, const Tensor& targets) {
+        read_micro_batch(file, samples, sequence_length, tokens.span<Token>(), targets.span<Token>());
+      });
   micro.samples = samples;
-  const Tensor tokens = room_on_host(micro.tokens), targets = room_on_host(micro.targets);
-  read_micro_batch(file, samples, sequence_length, tokens.span<Token>(), targets.span<Token>());
-  micro.tokens.assign(tokens.byte_span());
-  micro.targets.assign(targets.byte_span());
   return micro;
 }
 

@@ -7,7 +7,8 @@
 
 namespace tranche {
 
-// tokens and targets: (samples, sequence_length) int32, with nothing in them yet.
+// tokens and targets: (samples, sequence_length) int32, with nothing in them: for plans, since they take what
+// read_tensors takes.
 MicroBatch unread_tensors(std::size_t samples, std::size_t sequence_length, std::size_t number, Device& device);
 // Those of these samples.
 MicroBatch read_tensors(const TokenFile& file, const std::vector<std::uint64_t>& samples, std::size_t sequence_length,

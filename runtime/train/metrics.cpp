@@ -63,6 +63,7 @@ std::string json_line(const StepMetrics& metrics) {
   line["tokens_per_second"] = number(metrics.tokens_per_second);
   line["saving_seconds"] = number(metrics.saving_seconds);
   line["peak_bytes"] = by_name(metrics.peak_bytes);
+  if (!metrics.host_peak_bytes.empty()) line["host_peak_bytes"] = by_name(metrics.host_peak_bytes);
   line["communicated_bytes"] = by_name(metrics.communicated_bytes);
   return line.dump();
 }

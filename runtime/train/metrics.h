@@ -4,6 +4,7 @@
 //    "skipped": false, "tokens_per_second": 10240.5, "saving_seconds": 0.09, "peak_bytes": {"parameters": 81920, ...},
 //    "communicated_bytes": {"all_gather": 4096, ...}}
 //
+// With "host_peak_bytes" where something of the job lies in host memory, or passes through it to a GPU.
 // Steps count from 1: line 12 says what the twelfth step gave. Numbers read back as exactly the doubles that they were;
 // one that is not finite, which JSON has no way to write, is "nan", "inf" or "-inf", a string.
 #pragma once
@@ -27,6 +28,7 @@ struct StepMetrics {
   double tokens_per_second = 0;
   double saving_seconds = 0;  // that training waited for a checkpoint since the line before
   std::vector<std::pair<std::string, std::size_t>> peak_bytes{};          // by category, of this rank
+  std::vector<std::pair<std::string, std::size_t>> host_peak_bytes{};     // the same of host memory; empty: not used
   std::vector<std::pair<std::string, std::size_t>> communicated_bytes{};  // by operation, in this step, of this rank
 };
 

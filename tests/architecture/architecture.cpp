@@ -89,6 +89,10 @@ TEST(Arrows, RoomsKnowOnlyWhatLiesBelow) {
   EXPECT_THAT(room("checkpoint", "hdf5"), IsEmpty());
   EXPECT_THAT(room("checkpoint", "comm"), testing::SizeIs(1));
   EXPECT_THAT(room("ops", "autograd"), ElementsAre(HasSubstr("'ops' does not know 'autograd'")));
+  EXPECT_THAT(room("backend", "ops"), IsEmpty());
+  EXPECT_THAT(room("backend", "comm"), IsEmpty());
+  EXPECT_THAT(room("ops", "backend"), ElementsAre(HasSubstr("'ops' does not know 'backend'")));
+  EXPECT_THAT(room("comm", "backend"), testing::SizeIs(1));
   EXPECT_THAT(room("nn", "comm"), ElementsAre(HasSubstr("'nn' does not know 'comm'")));
   EXPECT_THAT(room("comm", "tensor"), testing::SizeIs(1));
   EXPECT_THAT(room("data", "device"), testing::SizeIs(1));

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "runtime/base/error.h"
+#include "runtime/ops/cuda/blas_linear.h"
 #include "runtime/ops/cuda/cublas.h"
 #include "tests/cuda_emulation/emulated_device.h"
 #include "tests/cuda_emulation/launch.h"
@@ -107,12 +109,102 @@ TEST(Blas, RefusesABiasWithoutItsEpilogue) {
   EXPECT_EQ(told.multiply(), CUBLAS_STATUS_INVALID_VALUE);
 }
 
+// The same product with GELU, and what goes into it in memory of its own: (8, 3) times (3, 4).
+struct ToldOfGelu : Told {
+  Buffer before = take(32);
+
+  ToldOfGelu() {
+    swap_layout(a, 8, 3, 8);
+    swap_layout(d, 8, 4, 8);
+    memory[0] = take(24);
+    memory[2] = take(32);
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_GELU_AUX);
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{8});
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, before.data());
+  }
+  template <class T> void set(cublasLtMatmulDescAttributes_t attribute, T value) {
+    cublasLtMatmulDescSetAttribute(description, attribute, &value, sizeof value);
+  }
+};
+
+TEST(BlasGelu, TakesWhatFits) {
+  ToldOfGelu told;
+  ASSERT_EQ(told.choose(), CUBLAS_STATUS_SUCCESS);
+  EXPECT_EQ(told.multiply(), CUBLAS_STATUS_SUCCESS);
+}
+
+TEST(BlasGelu, RefusesAnAuxiliaryOutputThatIsNone) {
+  ToldOfGelu told;
+  told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, static_cast<void*>(nullptr));
+  EXPECT_EQ(told.choose(), CUBLAS_STATUS_INVALID_VALUE);
+}
+
+TEST(BlasGelu, RefusesAnAuxiliaryLeadingDimensionThatIsShortOrNoMultipleOfEight) {
+  for (const std::int64_t leading : {0, 4, 12}) {
+    ToldOfGelu told;
+    told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, leading);
+    EXPECT_EQ(told.choose(), CUBLAS_STATUS_INVALID_VALUE) << leading;
+  }
+}
+
+TEST(BlasGelu, RefusesAnAuxiliaryOutputThatIsMisalignedOrWorseThanWasSaid) {
+  ToldOfGelu told;
+  told.before = told.take(64);
+  told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, told.before.data());
+  ASSERT_EQ(told.choose(), CUBLAS_STATUS_SUCCESS);
+  told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, told.before.data() + 16);
+  EXPECT_EQ(told.multiply(), CUBLAS_STATUS_INVALID_VALUE);
+  told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, told.before.data() + 8);
+  EXPECT_EQ(told.choose(), CUBLAS_STATUS_INVALID_VALUE);
+}
+
+TEST(BlasGelu, RefusesAnAuxiliaryOutputOfAnotherType) {
+  ToldOfGelu told;
+  told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE, std::int32_t{CUDA_R_16F});
+  EXPECT_EQ(told.choose(), CUBLAS_STATUS_INVALID_VALUE);
+}
+
+TEST(BlasGelu, AnAuxiliaryOutputThatIsTooSmallIsReported) {
+  ToldOfGelu told;
+  told.before = told.take(31);
+  told.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, told.before.data());
+  ASSERT_EQ(told.choose(), CUBLAS_STATUS_SUCCESS);
+  EXPECT_THAT([&] { told.multiply(); }, ThrowsMessage<Fault>(HasSubstr("out-of-bounds write")));
+}
+
 TEST(Blas, AProductThatLeavesItsMatrixIsReported) {
   Told told;
   told.memory[2] = told.take(7);
   ASSERT_EQ(told.choose(), CUBLAS_STATUS_SUCCESS);
   EXPECT_THAT([&] { told.multiply(); },
               ThrowsMessage<Fault>(HasSubstr("out-of-bounds write of 1 bytes at byte 28 of the 28 of activations")));
+}
+
+// (8, 8) times (8, 8), in memory that is aligned to `alignment`.
+bool activates(ops::Activation kind, DType dtype, std::size_t alignment) {
+  EmulatedDevice device;
+  std::vector<Buffer> memory;
+  const auto matrix = [&] {
+    memory.push_back(device.allocate(512, Category::activations, "matrix"));
+    return ops::Elements{memory.back().data() + alignment % 256, dtype};
+  };
+  const ops::LinearForward product{
+      .x = matrix(), .weight = matrix(), .bias = matrix(), .y = matrix(), .rows = 8, .in = 8, .out = 8};
+  return ops::cuda::kernels_with_blas().linear.activated(device,
+                                                         {.product = product, .kind = kind, .activated = matrix()});
+}
+
+// All else is computed by two kernels, whose arithmetic is the CPU's.
+TEST(BlasGelu, IsTheLibrarysForTheTanhFormInHalfPrecisionAlone) {
+  using ops::Activation;
+  for (const DType dtype : {DType::bfloat16, DType::float16}) {
+    EXPECT_TRUE(activates(Activation::gelu_tanh, dtype, 256));
+    EXPECT_TRUE(activates(Activation::gelu_tanh, dtype, 16));
+    EXPECT_FALSE(activates(Activation::gelu_tanh, dtype, 8));
+    EXPECT_FALSE(activates(Activation::gelu_erf, dtype, 256));
+    EXPECT_FALSE(activates(Activation::silu, dtype, 256));
+  }
+  EXPECT_FALSE(activates(Activation::gelu_tanh, DType::float32, 256));
 }
 
 // Where cuBLASLt has no algorithm the caller hears of it, and nothing was done.

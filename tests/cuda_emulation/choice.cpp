@@ -58,6 +58,20 @@ TEST_F(DeviceChoice, AllRanksTakeTheCpuIfOneOfThemHasNoGpu) {
   EXPECT_EQ(refused.exit, static_cast<int>(no_gpu));
 }
 
+TEST_F(DeviceChoice, CollectivesGoByNcclUnlessTheLibraryHasNoneOrTheJobSaysOtherwise) {
+  const auto told = [&](const std::string& arguments, const std::string& more = "") {
+    const Result result = with_gpus(2, "train job.json --device cuda " + arguments, more);
+    EXPECT_EQ(result.exit, 0) << result.errors;
+    return result.errors;
+  };
+  EXPECT_THAT(told(""), HasSubstr("collectives of GPUs go by NCCL 2.28.9"));
+  EXPECT_THAT(told("--set device.collectives=host --set checkpoint.directory=b"),
+              HasSubstr("collectives of GPUs go through the host's memory: device.collectives is \"host\""));
+  EXPECT_THAT(
+      told("--set checkpoint.directory=c", "TRANCHE_CUDA_PLUGIN=" TRANCHE_EMULATED "/without_nccl/libtranche_cuda.so"),
+      HasSubstr("through the host's memory: libtranche_cuda.so of rank 0 was built without NCCL"));
+}
+
 TEST_F(DeviceChoice, WhatGpusCannotDoYetIsRefusedByItsKey) {
   const auto refusal_of = [&](const std::string& keys) {
     write_job(", " + keys);

@@ -15,6 +15,7 @@
 #include "runtime/device/copy_stream.h"
 #include "tests/cuda_emulation/launch.h"
 #include "tests/cuda_emulation/planted.h"
+#include "tests/cuda_emulation/streams.h"
 
 namespace tranche::cuda {
 namespace {
@@ -138,8 +139,22 @@ TEST_F(CudaDeviceTest, ASideStreamComesAfterItsPlaceAndIsDoneOnReturn) {
   expect_holds(next, 2);
 }
 
+// A collective that nobody on the host waits for: the computing stream goes on behind it.
+TEST_F(CudaDeviceTest, WhatComesAfterASideStreamNeedsNoWaitOfTheHost) {
+  const std::unique_ptr<SideStream> beside = device.side_stream();
+  const Buffer a = holding(8), b = take(), c = take();
+  SideStream::Place behind;
+  std::thread other{[&, place = beside->here()] {
+    behind = beside->give(place, [&] { copy(floats(a), floats(b), count, device.stream()); });
+  }};
+  other.join();
+  beside->come_after(behind);
+  copy(floats(b), floats(c), count, device.stream());
+  expect_holds(c, 8);
+}
+
 TEST_F(CudaDeviceTest, StagingIsMemoryOfTheHostThatTheCpuComputesOn) {
-  PinnedHost& staging = device.staging();
+  Device& staging = device.staging();
   EXPECT_EQ(staging.type(), DeviceType::cpu);
   EXPECT_EQ(staging.tier(), Tier::host);
   std::byte* const first = staging.allocate(bytes, Category::communication, "x").data();
@@ -147,6 +162,57 @@ TEST_F(CudaDeviceTest, StagingIsMemoryOfTheHostThatTheCpuComputesOn) {
   EXPECT_EQ(again.data(), first);
   floats(again)[count - 1] = 1;
   EXPECT_EQ(staging.ledger().live(Category::communication), bytes);
+}
+
+TEST_F(CudaDeviceTest, StagesWhereItIsToldAndCountsThere) {
+  PinnedHost host;
+  device.stage_in(host);
+  const Buffer staged = device.staging().allocate(bytes, Category::communication, "x");
+  EXPECT_EQ(host.ledger().live(), bytes);
+}
+
+// Until something is asked for; what a side stream frees meanwhile is used again behind that stream.
+TEST_F(CudaDeviceTest, LaunchesAPartAtItsEndOrWhereTheHostAsks) {
+  device.use_graphs();
+  const std::unique_ptr<SideStream> beside = device.side_stream();
+  const Buffer a = holding(4), b = take(), c = take();
+  for (int round = 0; round < 3; ++round) {
+    device.begin_together();
+    copy(floats(a), floats(b), count, device.stream());
+    EXPECT_TRUE(cuda_emulation::captures());
+    expect_holds(b, 4);
+    EXPECT_FALSE(cuda_emulation::captures());
+    copy(floats(b), floats(c), count, device.stream());
+    device.end_together();
+
+    device.begin_together();
+    {
+      const Buffer inside = take(), huge = take(400000);  // CUDA gives the second, so the first part is launched
+      EXPECT_FALSE(round == 0 && cuda_emulation::captures());
+      copy(floats(c), floats(inside), count, device.stream());
+      copy(floats(inside), floats(b), count, device.stream());
+    }
+    device.end_together();
+    EXPECT_FALSE(cuda_emulation::captures());
+
+    auto freed_beside = std::make_unique<Buffer>(take());
+    copy(floats(b), floats(*freed_beside), count, device.stream());
+    const SideStream::Place place = beside->here();
+    device.begin_together();
+    std::thread other{[&] {
+      beside->run(place, [&] {
+        copy(floats(*freed_beside), floats(c), count, device.stream());
+        freed_beside.reset();
+      });
+    }};
+    other.join();
+    device.end_together();
+    device.begin_together();
+    const Buffer next = take();
+    device.fill_zero(next.data(), bytes);
+    device.end_together();
+    expect_holds(c, 4);
+  }
 }
 
 // The contract of CopyStream, broken: the emulator says so, whatever the order.

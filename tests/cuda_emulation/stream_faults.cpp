@@ -164,6 +164,84 @@ TEST_F(Streams, PinnedMemoryThatChangesTooEarlyIsReportedWhereTheCopyIsLate) {
       "was changed before its copy ran");
 }
 
+// What `work` gives the first stream, as a graph that was instantiated.
+cudaGraphExec_t captured(cudaStream_t stream, const std::function<void()>& work) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t made = nullptr;
+  cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed);
+  work();
+  cudaStreamEndCapture(stream, &graph);
+  cudaGraphInstantiate(&made, graph, 0);
+  cudaGraphDestroy(graph);
+  return made;
+}
+// Whether it could be updated to the same.
+bool updates(cudaGraphExec_t executable, cudaStream_t stream, const std::function<void()>& work) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExecUpdateResultInfo info{};
+  cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed);
+  work();
+  cudaStreamEndCapture(stream, &graph);
+  const bool updated = cudaGraphExecUpdate(executable, graph, &info) == cudaSuccess;
+  cudaGraphDestroy(graph);
+  return updated;
+}
+
+TEST_F(Streams, AGraphDoesWhenItIsLaunchedWhatWasCapturedOrItWasUpdatedTo) {
+  std::vector<float> back(count);
+  const auto read = [&] {
+    cudaMemcpyAsync(back.data(), b, bytes, cudaMemcpyDeviceToHost, first);
+    cudaStreamSynchronize(first);
+    return back[5];
+  };
+  upload(a);
+  cudaMemsetAsync(b, 0, bytes, first);
+  const cudaGraphExec_t graph = captured(first, [&] { copy(a, b, count, first); });
+  EXPECT_EQ(read(), 0);
+  cudaGraphLaunch(graph, first);
+  EXPECT_EQ(read(), 5);
+  cudaMemsetAsync(b, 0, bytes, first);
+  ASSERT_TRUE(updates(graph, first, [&] { copy(a, b, 5, first); }));
+  cudaGraphLaunch(graph, first);
+  EXPECT_EQ(read(), 0);
+  EXPECT_FALSE(updates(graph, first, [&] { cudaMemsetAsync(a, 0, bytes, first); }));
+  cudaGraphExecDestroy(graph);
+}
+
+TEST_F(Streams, WhatACaptureForbidsIsReported) {
+  const auto meanwhile = [&](const std::function<void()>& work, const std::string& what) {
+    expect_fault(
+        [&] {
+          cudaStreamBeginCapture(first, cudaStreamCaptureModeRelaxed);
+          work();
+        },
+        what + " of a stream that is being captured");
+  };
+  meanwhile([&] { cudaStreamSynchronize(first); }, "a wait of the host for work");
+  meanwhile([&] { cudaEventRecord(event, first); }, "an event");
+  meanwhile([&] { cudaStreamWaitEvent(first, event, 0); }, "a wait");
+  meanwhile([&] { upload(a); }, "a copy to or from the host");
+  meanwhile([&] { cudaStreamBeginCapture(first, cudaStreamCaptureModeRelaxed); }, "a capture");
+  expect_fault(
+      [&] {
+        cudaStreamBeginCapture(first, cudaStreamCaptureModeRelaxed);
+        float* more = nullptr;
+        cudaMalloc(reinterpret_cast<void**>(&more), bytes);
+      },
+      "an allocation while a stream is being captured");
+}
+
+TEST_F(Streams, AGraphOfMemoryThatIsGoneIsReported) {
+  upload(a);
+  expect_fault(
+      [&] {
+        const cudaGraphExec_t graph = captured(first, [&] { copy(a, b, count, first); });
+        cudaFree(b);
+        cudaGraphLaunch(graph, first);
+      },
+      "after it was freed");
+}
+
 TEST_F(Streams, TheHostDoesNotTouchDeviceMemory) {
   upload(a);
   cudaStreamSynchronize(first);
@@ -173,7 +251,8 @@ TEST_F(Streams, TheHostDoesNotTouchDeviceMemory) {
 }
 
 TEST_F(Streams, WhatIsNotGivenBackIsReported) {
-  EXPECT_EXIT(std::exit(0), testing::ExitedWithCode(70), "leaked 2 allocations, 1 of the host, 2 streams, 1 events");
+  EXPECT_EXIT(std::exit(0), testing::ExitedWithCode(70),
+              "leaked 2 allocations, 1 of the host, 2 streams, 1 events, 0 graphs");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <vector>
@@ -46,6 +47,7 @@ struct Queue {
   std::deque<Work> work;
   std::uint32_t given = 0, done = 0;
   Clock clock;
+  std::optional<std::vector<Captured>> captured;  // while it is
 };
 
 // Launch numbers: where each stands, and what precedes the running one.
@@ -113,6 +115,13 @@ Recorded& recorded_by(cudaEvent_t event) {
   return event->recorded;
 }
 
+// That of a stream which is not being captured.
+Queue& running_queue_of(cudaStream_t stream, const char* what) {
+  Queue& queue = queue_of(stream);
+  if (queue.captured) fault(str(what, " of a stream that is being captured"));
+  return queue;
+}
+
 bool may_run(const Work& work) { return work.after.queue == nullptr || work.after.queue->done >= work.after.place; }
 
 void run_next(Queue& queue) {
@@ -159,13 +168,18 @@ void run_until(Queue& queue, std::uint32_t place) {
   }
 }
 
-void give(Queue& queue, std::string name, std::function<void()> run, Recorded after) {
-  State& all = state();
-  join(queue.clock, all.host);
+std::uint32_t put(Queue& queue, std::string name, std::function<void()> run, Recorded after) {
+  join(queue.clock, state().host);
   join(queue.clock, after.clock);
   if (queue.clock.size() <= queue.number) queue.clock.resize(queue.number + 1);
   const std::uint32_t place = queue.clock[queue.number] = ++queue.given;
   queue.work.push_back({std::move(name), std::move(run), std::move(after), queue.clock, place});
+  return place;
+}
+
+void give(Queue& queue, std::string name, std::function<void()> run, Recorded after) {
+  State& all = state();
+  const std::uint32_t place = put(queue, std::move(name), std::move(run), std::move(after));
   if (all.when == When::at_once) run_until(queue, place);
   if (all.when == When::drawn)
     for (std::uint64_t few = all.generator() % 3; few > 0; --few)
@@ -177,6 +191,7 @@ void give(Queue& queue, std::string name, std::function<void()> run, Recorded af
 When stream_order() { return state().when; }
 bool broken() { return state().broken; }
 std::unique_lock<std::recursive_mutex> turn() { return std::unique_lock{state().turn}; }
+std::unique_lock<std::recursive_mutex> try_turn() { return std::unique_lock{state().turn, std::try_to_lock}; }
 
 std::uint32_t next_launch() {
   State& all = state();
@@ -198,7 +213,50 @@ void enqueue(cudaStream_t stream, const char* what, std::function<void()> work) 
   if (stream == nullptr) return work();
   const auto held = turn();
   if (broken()) return;
-  give(queue_of(stream), what, std::move(work), {});
+  Queue& queue = queue_of(stream);
+  if (queue.captured)
+    queue.captured->push_back({what, std::move(work)});
+  else
+    give(queue, what, std::move(work), {});
+}
+
+void begin_capture(cudaStream_t stream) {
+  const auto held = turn();
+  running_queue_of(stream, "a capture").captured.emplace();
+}
+
+std::vector<Captured> end_capture(cudaStream_t stream) {
+  const auto held = turn();
+  Queue& queue = queue_of(stream);
+  if (!queue.captured) fault("the end of a capture that did not begin");
+  std::vector<Captured> captured = std::move(*queue.captured);
+  queue.captured.reset();
+  return captured;
+}
+
+bool captures() {
+  const auto held = turn();
+  return std::ranges::any_of(state().queues, [](const auto& queue) { return queue->captured.has_value(); });
+}
+
+void refuse_capture(cudaStream_t stream, const char* what) {
+  const auto held = turn();
+  running_queue_of(stream, what);
+}
+
+void refuse_capture(const char* what) {
+  const auto held = turn();
+  if (captures()) fault(str(what, " while a stream is being captured"));
+}
+
+std::uint32_t post(cudaStream_t stream, const char* what, std::function<void()> work) {
+  const auto held = turn();
+  return broken() ? 0 : put(queue_of(stream), what, std::move(work), {});
+}
+
+void come_to(cudaStream_t stream, std::uint32_t place) {
+  const auto held = turn();
+  if (!broken() && state().streams.contains(stream)) run_until(*stream->queue, place);
 }
 
 cudaStream_t make_stream() {
@@ -212,7 +270,7 @@ cudaStream_t make_stream() {
 
 void destroy_stream(cudaStream_t stream) {
   const auto held = turn();
-  Queue& queue = queue_of(stream);
+  Queue& queue = running_queue_of(stream, "the end");
   run_until(queue, queue.given);
   state().streams.erase(stream);
   delete stream;
@@ -232,19 +290,19 @@ void destroy_event(cudaEvent_t event) {
 
 void record(cudaEvent_t event, cudaStream_t stream) {
   const auto held = turn();
-  Queue& queue = queue_of(stream);
+  Queue& queue = running_queue_of(stream, "an event");
   join(queue.clock, state().host);
   recorded_by(event) = {stream->queue, queue.given, queue.clock};
 }
 
 void wait_in_stream(cudaStream_t stream, cudaEvent_t event) {
   const auto held = turn();
-  give(queue_of(stream), "a wait", {}, recorded_by(event));
+  give(running_queue_of(stream, "a wait"), "a wait", {}, recorded_by(event));
 }
 
 void wait_on_host(cudaStream_t stream) {
   const auto held = turn();
-  Queue& queue = queue_of(stream);
+  Queue& queue = running_queue_of(stream, "a wait of the host for work");
   run_until(queue, queue.given);
   join(state().host, queue.clock);
 }

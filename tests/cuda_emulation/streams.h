@@ -12,6 +12,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "tests/cuda_emulation/emulated_cuda.h"
 
@@ -32,11 +33,28 @@ void wait_in_stream(cudaStream_t stream, cudaEvent_t event);
 void wait_on_host(cudaStream_t stream);
 void wait_on_host(cudaEvent_t event);
 void wait_for_all();  // the host, for all streams
+// Between the two what the stream is given does not run, but becomes this. Meanwhile nobody may wait for it, record it
+// or have it wait, and no memory is allocated or freed, which may be what it works on.
+struct Captured {
+  std::string name;
+  std::function<void()> run;
+};
+void begin_capture(cudaStream_t stream);
+std::vector<Captured> end_capture(cudaStream_t stream);
+bool captures();                                             // any stream
+void refuse_capture(const char* what);                       // a fault, if one does
+void refuse_capture(cudaStream_t stream, const char* what);  // if this one does
 std::size_t live_streams();
 std::size_t live_events();
 
-// While it is held nothing else of the emulator runs.
+// Work that waits for other processes: never run by the call that gives it. Its place in the stream.
+std::uint32_t post(cudaStream_t stream, const char* what, std::function<void()> work);
+// The stream goes on as far as that place, as a device does by itself; the host waits for nothing by it.
+void come_to(cudaStream_t stream, std::uint32_t place);
+
+// While it is held nothing else of the emulator runs. try_turn: not held if something does.
 std::unique_lock<std::recursive_mutex> turn();
+std::unique_lock<std::recursive_mutex> try_turn();
 
 // A fault was found: nothing runs any more.
 bool broken();

@@ -1,8 +1,11 @@
 // The program trains on emulated GPUs under mpirun. The emulator ends a run at an access that nothing orders or that
 // reads what nobody wrote, at a copy in the wrong place, and at whatever is left when it ends (docs/cuda.md).
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "launcher/plan.h"
@@ -13,6 +16,9 @@
 namespace tranche::testing {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
 constexpr std::size_t steps = 3, micro_batches = 4;
 
 // How a run is arranged, and in which order its streams run.
@@ -20,6 +26,7 @@ struct OnGpus {
   Arrangement arrangement;
   const char* streams = "eager";
   std::vector<std::string> more{};  // --set
+  std::string environment{};
 };
 
 class OnEmulatedGpus : public ::testing::Test {
@@ -42,9 +49,9 @@ class OnEmulatedGpus : public ::testing::Test {
   // Trains in `directory`, from its newest checkpoint if there is one; the digest.
   std::string digest_after(const OnGpus& run, const std::string& directory, std::size_t until = steps) {
     const std::string log = (run_.folder() / (directory + ".log")).string();
-    std::string command =
-        str("TRANCHE_STREAM_ORDER=", run.streams, " mpirun -np ", run.arrangement.ranks, " " TRANCHE_PROGRAM " train ",
-            run_.write_job(job(), directory).string(), " --device cuda --resume --set steps=", until);
+    std::string command = str(run.environment, " TRANCHE_STREAM_ORDER=", run.streams, " mpirun -np ",
+                              run.arrangement.ranks, " " TRANCHE_PROGRAM " train ",
+                              run_.write_job(job(), directory).string(), " --device cuda --resume --set steps=", until);
     for (const std::string& each : run_.overrides(run.arrangement)) command += " --set " + each;
     for (const std::string& each : job().changes) command += " --set " + each;
     for (const std::string& each : run.more) command += " --set " + each;
@@ -62,6 +69,14 @@ class OnEmulatedGpus : public ::testing::Test {
     std::vector<double> all;
     for (const Json& step : metrics(directory)) all.push_back(step["loss"].get<double>());
     return all;
+  }
+  // What training on two ranks, with `environment`, ends with and says.
+  std::pair<int, std::string> training_with(const std::string& environment) {
+    const std::string log = (run_.folder() / "ended.log").string();
+    const int status =
+        program(str(environment, " mpirun -np 2 " TRANCHE_PROGRAM " train ", run_.write_job(job(), "ended").string(),
+                    " --device cuda --set zero_optimization.stage=3 --set steps=", steps, " 2> ", log));
+    return {WEXITSTATUS(status), read_small_file(log)};
   }
   // What `tranche ARGUMENTS` prints.
   std::string printed_by(const std::string& arguments) const {
@@ -85,6 +100,7 @@ TEST_P(CudaTraining, HasTheSameBitsOnEveryNumberOfRanksStageTierAndOrderOfStream
       {{.ranks = 1, .stage = 3, .recompute = true, .offload = Offload::slices_to_host}, "random:3"},
       {{.ranks = 2, .stage = 1, .offload = Offload::partly_to_host}, "lazy"},
       {{.ranks = 2, .stage = 2, .offload = Offload::to_disk}, "random:1"},
+      {{.ranks = 2, .stage = 3}, "random:4", {"device.collectives=host"}},
       {{.ranks = 4, .stage = 3}, "lazy"},
       {{.ranks = 4, .stage = 0}, "random:2"},
   };
@@ -107,6 +123,74 @@ TEST_F(OnEmulatedGpus, GoesOnFromACheckpointOnOtherRanksAndSavesBesideTheSteps) 
   EXPECT_EQ(digest_after({{.ranks = 1, .offload = Offload::to_host}, "lazy"}, "resumed"), expected);
 }
 
+// Each unit's forward and backward as one CUDA graph; where a machine has none, the run says so.
+TEST_P(CudaTraining, HasTheSameBitsWithGraphs) {
+  const std::string expected = digest_after({}, "alone");
+  const std::vector<std::string> graphs{"device.cuda_graphs=true"};
+  const OnGpus runs[]{
+      {{.ranks = 1}, "eager", graphs},
+      {{.ranks = 2, .stage = 2, .recompute = true, .offload = Offload::to_host}, "lazy", graphs},
+      {{.ranks = 2, .stage = 3}, "random:6", graphs},
+  };
+  for (const OnGpus& run : runs)
+    EXPECT_EQ(digest_after(run, str("ranks-", run.arrangement.ranks, "-stage-", run.arrangement.stage)), expected)
+        << name_of(run.arrangement) << ", streams " << run.streams;
+  const std::string log = (run_.folder() / "refused.log").string();
+  EXPECT_NE(
+      program(str("TRANCHE_EMULATED_GRAPHS=none " TRANCHE_PROGRAM " train ", run_.write_job(job(), "refused").string(),
+                  " --device cuda --set steps=1 --set device.cuda_graphs=true 2> ", log)),
+      0);
+  EXPECT_NE(read_small_file(log).find("cudaStreamBeginCapture"), std::string::npos);
+}
+
+// A range as the tool that stands for NVIDIA's saw it (library/nvtx.cpp).
+struct Range {
+  std::size_t thread = 0, depth = 0, bytes = 0;
+  std::string kind, name;
+};
+std::vector<Range> ranges_in(const std::filesystem::path& file) {
+  std::ifstream stream{file};
+  std::vector<Range> all;
+  for (Range each; stream >> each.thread >> each.depth >> each.kind >> each.bytes && stream.get() &&
+                   std::getline(stream, each.name);)
+    all.push_back(each);
+  return all;
+}
+
+// The tool ends a run whose ranges do not pair.
+TEST_F(OnEmulatedGpus, ShowAProfilerWhatTheyDoUnderTheNamesOfTheTrace) {
+  const std::string expected = digest_after({}, "alone");
+  const OnGpus run{{.ranks = 2, .stage = 3, .offload = Offload::slices_to_host},
+                   "lazy",
+                   {},
+                   str("TRANCHE_EMULATED_TOOL=", (run_.folder() / "ranges").string())};
+  EXPECT_EQ(digest_after(run, "profiled"), expected);
+
+  std::size_t ranks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{run_.folder()}) {
+    if (!entry.path().filename().string().starts_with("ranges.")) continue;
+    ++ranks;
+    const std::vector<Range> all = ranges_in(entry.path());
+    const auto expect = [&](const std::string& name, const std::string& kind, std::size_t depth) {
+      const auto found = std::ranges::find(all, name, &Range::name);
+      ASSERT_TRUE(found != all.end()) << name;
+      EXPECT_EQ(found->kind, kind) << name;
+      EXPECT_EQ(found->depth, depth) << name;
+    };
+    expect("step 1", "step", 0);
+    expect("forward blocks.0", "compute", 2);  // of a micro-batch, of a step
+    expect("backward blocks.0", "compute", 2);
+    expect("give to NCCL gather blocks.0", "copy", 0);  // on a thread of their own
+    expect("give to NCCL reduce blocks.0", "copy", 0);
+    const auto copy = std::ranges::find(all, "begin a copy between tiers", &Range::name);
+    ASSERT_TRUE(copy != all.end());
+    EXPECT_GT(copy->bytes, 0u);
+    EXPECT_EQ(std::ranges::count(all, std::string{"step 1"}, &Range::name), 1);
+    EXPECT_EQ(std::ranges::count(all, std::string{"clip"}, &Range::name), std::ptrdiff_t{steps});
+  }
+  EXPECT_EQ(ranks, 2u);
+}
+
 TEST_P(CudaTraining, LosesWhatTheCpuLoses) {
   digest_after({}, "on_gpu");
   run_.digest_after(steps, job(), {}, "on_cpu");
@@ -117,9 +201,26 @@ TEST_P(CudaTraining, LosesWhatTheCpuLoses) {
   EXPECT_NEAR(losses.back(), run_.last().loss, bound);
 }
 
+// A collective that never ends, of which NCCL says so on one rank: the job ends with the reason, and no rank waits.
+TEST_F(OnEmulatedGpus, AFailureOfNcclEndsTheJobWithItsReason) {
+  for (const char* order : {"eager", "lazy"}) {
+    const auto [exit, told] = training_with(str("TRANCHE_EMULATED_NCCL_FAULT=1:9 TRANCHE_STREAM_ORDER=", order));
+    EXPECT_EQ(exit, static_cast<int>(Exit::ranks)) << told;
+    EXPECT_THAT(told, AllOf(HasSubstr("NCCL reports of rank 1/2: remote process exited or there was a network error"),
+                            HasSubstr("the newest collective of GPUs is number"), HasSubstr("NCCL_DEBUG=WARN"),
+                            HasSubstr("while training step 1")));
+  }
+}
+
+// Of the GPU and of the host's memory, through which a batch, the norm's partial sums and what is offloaded pass. Where
+// collectives are staged their rows do too (Category::communication), which no plan knows.
 TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
-  for (const OnGpus& run : {OnGpus{{.ranks = 2, .stage = 3}}, {{.ranks = 2, .stage = 1, .recompute = true}}}) {
-    const std::string directory = str("measured-", run.arrangement.stage);
+  for (const OnGpus& run : {OnGpus{{.ranks = 2, .stage = 3}},
+                            {{.ranks = 2, .stage = 1, .recompute = true, .offload = Offload::to_host}},
+                            {{.ranks = 1, .offload = Offload::partly_to_host}},
+                            {{.ranks = 1}}}) {
+    const std::string directory = str("measured-", run.arrangement.ranks, "-", run.arrangement.stage, "-",
+                                      static_cast<int>(run.arrangement.offload));
     digest_after(run, directory);
     std::vector<std::string> changes = run_.overrides(run.arrangement);
     changes.emplace_back("device.type=cuda");
@@ -127,12 +228,16 @@ TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
     changes.insert(changes.end(), more.begin(), more.end());
     Job planned{read_job(run_.folder() / (directory + ".json"), changes)};
     planned.settle(run.arrangement.ranks);
-    const Json measured = metrics(directory).back()["peak_bytes"];
+    const Json line = metrics(directory).back();
     const Plan plan = make_plan(planned, run.arrangement.ranks);
+    ASSERT_EQ(plan.memories.size(), 2u);
     for (std::size_t c = 0; c < category_count; ++c) {
-      const std::string category{name_of(static_cast<Category>(c))};
-      EXPECT_EQ(measured[category].get<std::size_t>(), plan.device().peaks[c])
-          << category << ", stage " << run.arrangement.stage;
+      const auto category = static_cast<Category>(c);
+      const std::string name{name_of(category)};
+      EXPECT_EQ(line["peak_bytes"][name].get<std::size_t>(), plan.device().peaks[c]) << name << " of " << directory;
+      if (category == Category::communication && run.arrangement.ranks > 1) continue;
+      EXPECT_EQ(line["host_peak_bytes"][name].get<std::size_t>(), plan.memories[1].peaks[c])
+          << name << " of the host, " << directory;
     }
   }
 }

@@ -5,7 +5,7 @@
 #
 # Kernels first, by the tests that are built beside the program (test_gpu_*). Then small jobs train on 1, 2 and 4 GPUs,
 # at every stage, with and without offload, in float32 and float16: they must end with the same digest, and their losses
-# are compared with the CPU's. --quick: two GPUs at stage 3, in float32. --gpus: how many to use; unless given, all that
+# are compared with the CPU's; collectives go by NCCL, and once through the host. --quick: two GPUs at stage 3, in float32. --gpus: how many to use; unless given, all that
 # the driver names. --large: a job (configs/gpt2-124m.jsonc) of which 20 steps are timed: tokens a second, peaks against
 # the plan. Ends with 1 if anything was not as it must be.
 set -euo pipefail
@@ -91,6 +91,9 @@ for numbers in $all_numbers; do
   must "$numbers: trains on one GPU" train "$numbers" 1 --device cuda "${options[@]}"
   must "$numbers: trains on the CPU" train "$numbers-cpu" 1 --device cpu "${options[@]}"
   must "$numbers: the CPU's losses" near "$numbers" "$numbers-cpu" "$([[ $numbers == float32 ]] && echo 1e-4 || echo 1e-2)"
+  must "$numbers: trains with CUDA graphs" train "$numbers-graphs" 1 --device cuda "${options[@]}" \
+    --set device.cuda_graphs=true
+  must "$numbers: the same bits with them" same_digest "$numbers-graphs" "$numbers"
   for ranks in $all_ranks; do
     ((ranks <= gpus)) || { say "| $numbers: $ranks ranks | not run: $gpus GPUs |"; continue; }
     for stage in $all_stages; do
@@ -102,6 +105,11 @@ for numbers in $all_numbers; do
       done
     done
   done
+  if ((gpus >= 2)); then
+    must "$numbers: trains on 2, collectives through the host" train "$numbers-host" 2 --device cuda "${options[@]}" \
+      --set zero_optimization.stage=3 --set device.collectives=host
+    must "$numbers: the same bits there" same_digest "$numbers-host" "$numbers"
+  fi
 done
 
 if [[ -n $large ]]; then
@@ -113,6 +121,10 @@ if [[ -n $large ]]; then
   say '```'
   must "it trains for 20 steps" mpirun -np "$gpus" "$program" train "$large" --device cuda --set steps=20 \
     --set checkpoint.directory=large
+  must "it trains for 20 steps with CUDA graphs" mpirun -np "$gpus" "$program" train "$large" --device cuda \
+    --set steps=20 --set device.cuda_graphs=true --set checkpoint.directory=large-graphs
+  say "tokens a second with graphs: $(last_of large-graphs tokens_per_second)"
+  say
   say "tokens a second: $(last_of large tokens_per_second); peaks: $(sed -n '$s/.*\("peak_bytes":{[^}]*}\).*/\1/p' large/metrics.jsonl)"
 fi
 say

@@ -316,6 +316,36 @@ TEST(APlan, SaysWhenThePeakComes) {
   EXPECT_NE(plan.memories[1].moment, "");
 }
 
+TEST(APlan, SaysForWhichDeviceItIs) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("job.json", seven_billion).string();
+  const auto planned = [&](const char* type) {
+    auto job = std::make_unique<Job>(read_job(file, {str("device.type=", type)}));
+    job->settle(8);
+    return job;
+  };
+  EXPECT_THAT(describe(*planned("cpu")), AllOf(Not(HasSubstr("CPU")), Not(HasSubstr("GPU"))));
+  EXPECT_THAT(describe(*planned("cuda")), HasSubstr(", on GPUs"));
+  EXPECT_THAT(describe(*planned("auto")), HasSubstr("on the CPU (device.type is auto: --set device.type=cuda plans"));
+  EXPECT_EQ(text_of(make_plan(*planned("auto"), one_host).memories),
+            text_of(make_plan(*planned("cpu"), one_host).memories));
+}
+
+// A micro-batch, and partial sums of the norm, 8 bytes for each 1,024 elements of all ranks.
+TEST(APlan, OfGpusCountsInHostMemoryWhatPassesThroughIt) {
+  const TemporaryFolder folder;
+  Job job{read_job(folder.write("job.json", seven_billion), {"device.type=cuda"})};
+  job.settle(8);
+  const Plan plan = make_plan(job, one_host);
+  ASSERT_EQ(plan.memories.size(), 2u);
+  const auto held = [&](Category category) { return plan.memories[1].peaks[static_cast<std::size_t>(category)]; };
+  EXPECT_EQ(plan.memories[1].tier, Tier::host);
+  EXPECT_EQ(held(Category::activations),
+            2 * job.batch.micro_batch_size * job.data.sequence_length * sizeof(std::int32_t));
+  EXPECT_NEAR(static_cast<double>(held(Category::communication)), 6738415616.0 / 1024 * sizeof(double), 1e5);
+  EXPECT_EQ(held(Category::optimizer), 0u);
+}
+
 TEST(APlan, HasEveryStageByEveryTierAsThatJobsPlan) {
   const TemporaryFolder folder;
   const std::string file = folder.write("job.json", seven_billion).string();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/base/trace.h"
 #include "runtime/device/copy_stream.h"
 #include "runtime/device/side_stream.h"
 #include "runtime/device/size_class.h"
@@ -38,7 +39,8 @@ class CudaCopyStream : public CopyStream {
   Event copy(std::span<const std::byte> from, std::span<std::byte> to) override {
     check(from.size() == to.size(), "a copy of ", from.size(), " bytes to ", to.size());
     if (from.empty()) return {};
-    Mark{device_.stream()}.precedes(*stream_);
+    const trace::Span span{trace::Kind::copy, "begin a copy between tiers", {}, from.size()};
+    Mark{device_.launched_stream()}.precedes(*stream_);
     succeed(cudaMemcpyAsync(to.data(), from.data(), from.size(), cudaMemcpyDefault, *stream_), "cudaMemcpyAsync");
     return Event::deferred([copied = std::make_shared<const Mark>(*stream_)] { copied->wait(); });
   }
@@ -58,9 +60,22 @@ class CudaSideStream : public SideStream {
   }
   ~CudaSideStream() override { cudaStreamSynchronize(*stream_); }
 
-  Place here() override { return std::make_shared<const Mark>(device_.stream()); }
+  Place here() override { return std::make_shared<const Mark>(device_.launched_stream()); }
 
   void run(const Place& after, const std::function<void()>& work) override {
+    give_work(after, work);
+    stream_->wait_for_all();
+  }
+  Place give(const Place& after, const std::function<void()>& work) override {
+    give_work(after, work);
+    return std::make_shared<const Mark>(*stream_);
+  }
+  void come_after(const Place& place) override {
+    if (place) static_cast<const Mark*>(place.get())->precedes(device_.launched_stream());
+  }
+
+ private:
+  void give_work(const Place& after, const std::function<void()>& work) {
     struct Inside {
       cudaStream_t before;
       ~Inside() { side = before; }
@@ -69,10 +84,8 @@ class CudaSideStream : public SideStream {
     if (after) static_cast<const Mark*>(after.get())->precedes(*stream_);
     const Inside inside{std::exchange(side, *stream_)};
     work();
-    stream_->wait_for_all();
   }
 
- private:
   const CudaDevice& device_;
   std::unique_ptr<Stream> stream_;
 };
@@ -81,9 +94,14 @@ CudaDevice::CudaDevice(int ordinal, std::string name, std::size_t capacity)
     : Device(DeviceType::cuda, capacity), ordinal_(ordinal), name_(std::move(name)), blocks_(make, release) {
   use();
   computes_ = std::make_unique<Stream>();
+  stage_in(own_staging_);
 }
 
-CudaDevice::~CudaDevice() { cudaStreamSynchronize(*computes_); }
+CudaDevice::~CudaDevice() {
+  captures_.reset();
+  for (const Returned& each : returned_) blocks_.keep(each.data, each.bytes);
+  cudaStreamSynchronize(*computes_);
+}
 
 std::string CudaDevice::description() const { return str("GPU ", ordinal_, " (", name_, ")"); }
 
@@ -94,13 +112,43 @@ cudaStream_t CudaDevice::stream() const {
   return side != nullptr ? side : static_cast<cudaStream_t>(*computes_);
 }
 
+cudaStream_t CudaDevice::launched_stream() const {
+  if (side == nullptr && captures_) captures_->launch();
+  return stream();
+}
+
+void CudaDevice::use_graphs() {
+  use();
+  captures_ = std::make_unique<Captures>(*computes_);
+}
+
+void CudaDevice::begin_together() {
+  if (!captures_ || captures_->capturing()) return;
+  use();
+  take_back();
+  captures_->begin();
+}
+
+void CudaDevice::end_together() {
+  if (captures_) captures_->launch();
+}
+
+void CudaDevice::take_back() {
+  const std::lock_guard lock{mutex_};
+  for (const Returned& each : returned_) {
+    each.after->precedes(*computes_);
+    blocks_.keep(each.data, each.bytes);
+  }
+  returned_.clear();
+}
+
 void CudaDevice::fill_zero(std::byte* data, std::size_t bytes) {
   if (bytes != 0) succeed(cudaMemsetAsync(data, 0, bytes, stream()), "cudaMemsetAsync");
 }
 
 void CudaDevice::read(const std::byte* data, std::span<std::byte> into) const {
   if (into.empty()) return;
-  const cudaStream_t stream = this->stream();
+  const cudaStream_t stream = launched_stream();
   succeed(cudaMemcpyAsync(into.data(), data, into.size(), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
   succeed(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
@@ -108,7 +156,7 @@ void CudaDevice::read(const std::byte* data, std::span<std::byte> into) const {
 // From memory that may be pageable or not: only after the wait may it change in either case.
 void CudaDevice::write(std::byte* data, std::span<const std::byte> from) {
   if (from.empty()) return;
-  const cudaStream_t stream = this->stream();
+  const cudaStream_t stream = launched_stream();
   succeed(cudaMemcpyAsync(data, from.data(), from.size(), cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
   succeed(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
@@ -116,10 +164,13 @@ void CudaDevice::write(std::byte* data, std::span<const std::byte> from) {
 std::unique_ptr<CopyStream> CudaDevice::copy_stream() { return std::make_unique<CudaCopyStream>(*this); }
 std::unique_ptr<SideStream> CudaDevice::side_stream() { return std::make_unique<CudaSideStream>(*this); }
 
-// Blocks change hands in the computing stream's order: a side stream waits for it, and it for a side stream.
+// Blocks change hands in the computing stream's order: a side stream waits for it, and it for a side stream. What CUDA
+// gives it may take from blocks that are kept, and it knows nothing of work that was not launched.
 std::byte* CudaDevice::allocate_bytes(std::size_t bytes, Category) {
-  const cudaStream_t here = stream();
-  std::byte* const data = blocks_.take(bytes);
+  check(side == nullptr || !captures_, "a side stream takes memory of a device that captures graphs");
+  std::byte* data = blocks_.take_kept(bytes);
+  const cudaStream_t here = data == nullptr ? launched_stream() : stream();
+  if (data == nullptr) data = blocks_.take(bytes);
   if (data == nullptr) return nullptr;
   if (side != nullptr) Mark{*computes_}.precedes(here);
   if (tranche_emulator_take != nullptr) tranche_emulator_take(here, data, bytes, size_class(bytes));
@@ -129,6 +180,11 @@ std::byte* CudaDevice::allocate_bytes(std::size_t bytes, Category) {
 void CudaDevice::free_bytes(std::byte* data, std::size_t bytes) {
   const cudaStream_t here = stream();
   if (tranche_emulator_give_back != nullptr) tranche_emulator_give_back(here, data, size_class(bytes));
+  if (side != nullptr && captures_) {
+    const std::lock_guard lock{mutex_};
+    returned_.push_back({std::make_unique<Mark>(here), data, bytes});
+    return;
+  }
   if (side != nullptr) Mark{here}.precedes(*computes_);
   blocks_.keep(data, bytes);
 }

@@ -4,11 +4,18 @@
 // Memory is ordered by the stream that computes: a block that is freed may be given out again at once, since whatever
 // uses it next comes after. A thread inside SideStream::run has the same guarantee for its side stream. Who lets
 // another stream use a buffer keeps it until the event of that use, as on the CPU.
+//
+// With graphs, the computing stream's work between begin_together and end_together is launched at the end, or where the
+// computing thread waits for it, notes its place, or needs memory that CUDA must give. No other thread can have that
+// stream wait meanwhile: what a side stream frees comes back when the next part begins, and it takes nothing.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
+#include "runtime/device/cuda/captures.h"
 #include "runtime/device/cuda/kept_blocks.h"
 #include "runtime/device/cuda/pinned_host.h"
 #include "runtime/device/cuda/runtime.h"
@@ -27,13 +34,17 @@ class CudaDevice : public Device {
   void fill_zero(std::byte* data, std::size_t bytes) override;
   void read(const std::byte* data, std::span<std::byte> into) const override;
   void write(std::byte* data, std::span<const std::byte> from) override;
-  PinnedHost& staging() override { return staging_; }
   std::unique_ptr<CopyStream> copy_stream() override;
   std::unique_ptr<SideStream> side_stream() override;
+  void use_graphs() override;
+  void begin_together() override;
+  void end_together() override;
 
   // What the calling thread has the device do goes here: the computing stream, but for side streams. Makes this the
   // thread's GPU.
   cudaStream_t stream() const;
+  // The same, with nothing that was captured and not launched: for whoever waits or marks a place.
+  cudaStream_t launched_stream() const;
 
  protected:
   std::byte* allocate_bytes(std::size_t bytes, Category category) override;
@@ -42,11 +53,21 @@ class CudaDevice : public Device {
  private:
   friend class CudaSideStream;
   void use() const;  // for the calling thread
+  void take_back();
+
+  struct Returned {  // by a side stream
+    std::unique_ptr<Mark> after;
+    std::byte* data;
+    std::size_t bytes;
+  };
 
   int ordinal_;
   std::string name_;
   std::unique_ptr<Stream> computes_;
-  PinnedHost staging_;
+  std::unique_ptr<Captures> captures_;  // null: no graphs
+  std::mutex mutex_;
+  std::vector<Returned> returned_;
+  PinnedHost own_staging_;
   KeptBlocks blocks_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/device/cuda/cuda_device.h"
+#include "runtime/device/cuda/nvtx_ranges.h"
 #include "runtime/device/cuda/runtime.h"
 #include "runtime/device/no_gpu.h"
 
@@ -70,6 +71,7 @@ std::unique_ptr<Device> make_device(std::size_t rank_on_host, std::size_t ranks_
   ensure(no_gpu, built_for(architectures, major, minor), "GPU ", gpu, " (", name, ") has compute capability ", major,
          ".", minor, ", and the kernels were built for ", architectures,
          ": build libtranche_cuda.so with TRANCHE_CUDA_ARCHITECTURES=", major, minor);
+  show_spans_to_tools();
   return std::make_unique<CudaDevice>(gpu, name, capacity);
 }
 

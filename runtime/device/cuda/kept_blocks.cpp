@@ -4,17 +4,18 @@
 
 namespace tranche::cuda {
 
+std::byte* KeptBlocks::take_kept(std::size_t bytes) {
+  const std::lock_guard lock{mutex_};
+  const auto found = free_.find(size_class(bytes));
+  if (found == free_.end() || found->second.empty()) return nullptr;
+  std::byte* const block = found->second.back();
+  found->second.pop_back();
+  return block;
+}
+
 std::byte* KeptBlocks::take(std::size_t bytes) {
+  if (std::byte* const block = take_kept(bytes)) return block;
   const std::size_t size = size_class(bytes);
-  {
-    const std::lock_guard lock{mutex_};
-    const auto found = free_.find(size);
-    if (found != free_.end() && !found->second.empty()) {
-      std::byte* const block = found->second.back();
-      found->second.pop_back();
-      return block;
-    }
-  }
   if (std::byte* const block = make_(size)) return block;
   release_kept();
   return make_(size);

@@ -21,6 +21,7 @@ class KeptBlocks {
 
   // Of at least `bytes`. Null if there is none, even after what is kept was given back.
   std::byte* take(std::size_t bytes);
+  std::byte* take_kept(std::size_t bytes);  // null if none of that size is kept
   void keep(std::byte* data, std::size_t bytes);
   void release_kept();
 

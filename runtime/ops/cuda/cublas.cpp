@@ -63,6 +63,21 @@ void set(const Preference& preference, cublasLtMatmulPreferenceAttributes_t attr
           "cublasLtMatmulPreferenceSetAttribute");
 }
 
+cublasLtEpilogue_t epilogue_of(const BlasProduct& p) {
+  if (p.before != nullptr) return p.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+  return p.bias != nullptr ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+// Columns at multiples of eight elements are the library's condition; sixteen bytes are ours, as much as any vector of
+// its kernels needs.
+bool can_be_written_beside(const BlasProduct& p) { return p.m % 8 == 0 && alignment_of(p.before) >= 16; }
+
+// An algorithm is chosen by their alignment too.
+void set_addresses(const Description& description, const BlasProduct& p) {
+  if (p.bias != nullptr) set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+  if (p.before != nullptr) set(description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.before);
+}
+
 Preference preference_for(const BlasProduct& p) {
   cublasLtMatmulPreference_t made = nullptr;
   succeed(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
@@ -84,7 +99,10 @@ std::shared_ptr<const Prepared> prepare(cublasLtHandle_t library, const BlasProd
   prepared->description.reset(description);
   set(prepared->description, CUBLASLT_MATMUL_DESC_TRANSA, p.transposes_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(prepared->description, CUBLASLT_MATMUL_DESC_TRANSB, p.transposes_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (p.bias != nullptr) set(prepared->description, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+  set(prepared->description, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p));
+  if (p.before != nullptr)
+    set(prepared->description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, static_cast<std::int64_t>(p.m));
+  set_addresses(prepared->description, p);
   prepared->a = p.transposes_a ? layout_of(p, p.k, p.m) : layout_of(p, p.m, p.k);
   prepared->b = p.transposes_b ? layout_of(p, p.n, p.k) : layout_of(p, p.k, p.n);
   prepared->d = layout_of(p, p.m, p.n);
@@ -110,11 +128,12 @@ class Products {
   }
 
   bool run(const BlasProduct& p, cudaStream_t stream) {
+    if (p.before != nullptr && !can_be_written_beside(p)) return false;
     const std::shared_ptr<const Prepared> prepared = prepared_for(p);
     if (!prepared->algorithm) return false;
-    // The bias's address is part of the description: one product at a time is given to the library.
+    // Addresses are part of the description: one product at a time is given to the library.
     const std::lock_guard lock{mutex_};
-    if (p.bias != nullptr) set(prepared->description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    set_addresses(prepared->description, p);
     const float one = 1, added = p.adds ? 1 : 0;
     succeed(cublasLtMatmul(library_.get(), prepared->description.get(), &one, p.a, prepared->a.get(), p.b,
                            prepared->b.get(), &added, p.d, prepared->d.get(), p.d, prepared->d.get(),
@@ -125,21 +144,24 @@ class Products {
 
  private:
   std::shared_ptr<const Prepared> prepared_for(const BlasProduct& p) {
-    const Key key{static_cast<std::size_t>(p.dtype),
-                  std::size_t{p.transposes_a} + 2 * std::size_t{p.transposes_b} + 4 * std::size_t{p.bias != nullptr},
-                  p.m,
-                  p.n,
-                  p.k,
-                  alignment_of(p.a),
-                  alignment_of(p.b),
-                  alignment_of(p.d)};
+    const Key key{
+        static_cast<std::size_t>(p.dtype),
+        std::size_t{p.transposes_a} + 2 * std::size_t{p.transposes_b} + 4 * static_cast<std::size_t>(epilogue_of(p)),
+        p.m,
+        p.n,
+        p.k,
+        alignment_of(p.a),
+        alignment_of(p.b),
+        alignment_of(p.d),
+        alignment_of(p.bias),
+        alignment_of(p.before)};
     const std::lock_guard lock{mutex_};
     if (const auto known = known_.find(key); known != known_.end()) return known->second;
     if (known_.size() == most) known_.clear();
     return known_[key] = prepare(library_.get(), p);
   }
 
-  using Key = std::array<std::size_t, 8>;
+  using Key = std::array<std::size_t, 10>;
   static constexpr std::size_t most = 4096;  // shapes of a training run are a few dozen; generation may bring many
 
   Library library_;

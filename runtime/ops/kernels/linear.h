@@ -1,6 +1,7 @@
 // Kernels of runtime/ops/linear.h. All matrices of a call have one dtype.
 #pragma once
 
+#include "runtime/ops/activation.h"
 #include "runtime/ops/kernels/elements.h"
 
 namespace tranche {
@@ -13,6 +14,12 @@ namespace tranche::ops {
 struct LinearForward {
   Elements x, weight, bias, y;
   std::size_t rows, in, out;
+};
+// The product's y, and its activation, which a backend may compute from what it rounded to y or from y.
+struct LinearActivated {
+  LinearForward product;
+  Activation kind;
+  Elements activated;  // (rows, out)
 };
 // dx = dy weight
 struct LinearInputGradient {
@@ -38,6 +45,8 @@ struct LinearKernels {
   void (*input_gradient)(Device&, const LinearInputGradient&);
   void (*weight_gradient)(Device&, const LinearWeightGradient&);
   void (*bias_gradient)(Device&, const LinearBiasGradient&);
+  // Where a backend has both in one pass; none: it has not. False: nor has it for these, and nothing was done.
+  bool (*activated)(Device&, const LinearActivated&) = nullptr;
 };
 
 }  // namespace tranche::ops

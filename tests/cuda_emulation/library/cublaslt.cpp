@@ -1,11 +1,14 @@
 // Products as cuBLASLt's, by the host: sums in float32, in order. Refused, with INVALID_VALUE and a line on standard
 // error: layouts that do not fit, an algorithm that was chosen for another product or for operands that are better
-// aligned, an epilogue without what it needs. There is no algorithm where a column is no multiple of four bytes.
+// aligned, an epilogue without what it needs, or what GELU's input is written to not as NVIDIA wants it. There is no
+// algorithm where a column is no multiple of four bytes.
 #include <cublasLt.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <vector>
 
 #include "runtime/base/dtype.h"
@@ -17,6 +20,14 @@ struct EmulatedMatmulDesc {
   cublasOperation_t transposes_a = CUBLAS_OP_N, transposes_b = CUBLAS_OP_N;
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
   const void* bias = nullptr;
+  void* beside = nullptr;  // the auxiliary output: what goes into GELU
+  std::int64_t beside_leading_dimension = 0;
+  std::int32_t beside_type = -1;  // d's
+
+  bool has_bias() const { return epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS; }
+  bool has_gelu() const {
+    return epilogue == CUBLASLT_EPILOGUE_GELU_AUX || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+  }
 };
 struct EmulatedMatrixLayout {
   cudaDataType_t type;
@@ -85,6 +96,30 @@ std::string misfit(const Operand& a, const Operand& b, const EmulatedMatrixLayou
   return {};
 }
 
+std::uint64_t alignment_of(const void* data) {
+  const auto address = reinterpret_cast<std::uintptr_t>(data);
+  return address == 0 ? 256 : std::min<std::uint64_t>(256, address & (~address + 1));
+}
+
+// What the epilogue lacks.
+std::string flaw_of(const EmulatedMatmulDesc& description, const EmulatedMatrixLayout& d) {
+  if (description.has_bias() != (description.bias != nullptr))
+    return "a bias without its epilogue, or the other way round";
+  if (description.has_gelu() != (description.beside != nullptr))
+    return "an auxiliary output without its epilogue, or the other way round";
+  if (!description.has_gelu()) return {};
+  if (description.beside_leading_dimension % 8 != 0 ||
+      description.beside_leading_dimension < static_cast<std::int64_t>(d.rows))
+    return str("an auxiliary leading dimension of ", description.beside_leading_dimension, " for ", d.rows, " rows");
+  if (alignment_of(description.beside) < 16) return "an auxiliary output that is not aligned to 16 bytes";
+  if (description.beside_type != -1 && description.beside_type != static_cast<std::int32_t>(d.type))
+    return "an auxiliary output of another type than d";
+  return {};
+}
+
+// In an arithmetic of its own, as NVIDIA's is.
+float gelu(float x) { return 0.5f * x * (1 + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x))); }
+
 // Of which product an algorithm is.
 std::uint64_t mark_of(const EmulatedMatmulDesc& description, const Operand& a, const Operand& b,
                       const EmulatedMatrixLayout& d) {
@@ -140,6 +175,9 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
     case CUBLASLT_MATMUL_DESC_TRANSB: return take(description->transposes_b);
     case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(description->epilogue);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(description->bias);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER: return take(description->beside);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD: return take(description->beside_leading_dimension);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE: return take(description->beside_type);
   }
   return refuse("an attribute that the emulator does not know");
 }
@@ -187,6 +225,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   const Operand left{nullptr, *a, description->transposes_a == CUBLAS_OP_T},
       right{nullptr, *b, description->transposes_b == CUBLAS_OP_T};
   if (const std::string why = misfit(left, right, *c, *d); !why.empty()) return refuse(why);
+  if (const std::string why = flaw_of(*description, *d); !why.empty()) return refuse(why);
   if (preference->reductions != CUBLASLT_REDUCTION_SCHEME_NONE)
     return refuse("sums must not be divided: no fixed order");
   *found = 0;
@@ -197,6 +236,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   *results = {};
   results->algo.data[0] = mark_of(*description, left, right, *d);
   for (std::size_t i = 0; i < 4; ++i) results->algo.data[1 + i] = preference->alignment[i];
+  results->algo.data[5] = alignment_of(description->bias);
+  results->algo.data[6] = alignment_of(description->beside);
   *found = 1;
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -211,25 +252,28 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description
   if (const std::string why = misfit(left, right, *c_layout, *d_layout); !why.empty()) return refuse(why);
   if (algorithm->data[0] != mark_of(*description, left, right, *d_layout))
     return refuse("the algorithm was chosen for another product");
-  const void* const operands[] = {a, b, c, d};
-  for (std::size_t i = 0; i < 4; ++i)
+  if (const std::string why = flaw_of(*description, *d_layout); !why.empty()) return refuse(why);
+  const void* const operands[] = {a, b, c, d, description->bias, description->beside};
+  for (std::size_t i = 0; i < std::size(operands); ++i)
     if (reinterpret_cast<std::uintptr_t>(operands[i]) % algorithm->data[1 + i] != 0)
       return refuse(str("operand ", i, " is not aligned to the ", algorithm->data[1 + i],
                         " bytes for which the algorithm was chosen"));
-  const bool has_bias = description->epilogue == CUBLASLT_EPILOGUE_BIAS;
-  if (has_bias != (description->bias != nullptr)) return refuse("a bias without its epilogue, or the other way round");
   float factor = 0, added = 0;
   std::memcpy(&factor, alpha, sizeof factor);
   std::memcpy(&added, beta, sizeof added);
   if (factor != 1 || (added != 0 && c != d)) return refuse("alpha other than 1, or c other than d, is not emulated");
+  if (description->has_gelu() && added != 0) return refuse("GELU of a sum that is added to c is not emulated");
 
   const cudaDataType_t type = d_layout->type;
-  enqueue(stream, "a product", [=, bias = has_bias ? description->bias : nullptr] {
+  const Operand before{description->beside,
+                       {type, d_layout->rows, d_layout->columns, description->beside_leading_dimension}};
+  enqueue(stream, "a product", [=, bias = description->bias, beside = description->beside] {
     as_copy("a product", [&] {
       left.access_all(false);
       right.access_all(false);
       if (bias != nullptr) access(bias, result.layout.rows * bytes_of_element(type), false);
       if (added != 0) result.access_all(false);
+      if (beside != nullptr) before.access_all(true);
       result.access_all(true);
     });
     for (std::size_t j = 0; j < result.layout.columns; ++j)
@@ -238,7 +282,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description
         for (std::size_t k = 0; k < left.columns(); ++k) sum = std::fma(left.at(i, k), right.at(k, j), sum);
         if (bias != nullptr) sum += read(bias, type, i);
         if (added != 0) sum += result.at(i, j);
-        write(d, type, result.place(i, j), sum);
+        if (beside != nullptr) write(beside, type, before.place(i, j), sum);
+        write(d, type, result.place(i, j), beside != nullptr ? gelu(sum) : sum);
       }
   });
   return broken() ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;

@@ -1,15 +1,18 @@
-// The emulated runtime. Device memory is closed to the host but while the device works; a copy's accesses are looked up
-// as a kernel's are; memory of the host that a copy reads later must not change until then.
+// The emulated runtime. A graph is what a stream was given while it was captured. Device memory is closed to the host
+// but while the device works; a copy's accesses are looked up as a kernel's are; memory of the host that a copy reads
+// later must not change until then.
 #include <cuda_runtime_api.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -54,6 +57,11 @@ Given& given() {
   return *all;
 }
 
+std::set<const void*>& graphs() {  // executable ones too
+  static std::set<const void*>* const all = new std::set<const void*>;
+  return *all;
+}
+
 std::uint64_t sum_of(const void* data, std::size_t bytes) {
   return std::hash<std::string_view>{}({static_cast<const char*>(data), bytes});
 }
@@ -80,9 +88,9 @@ void begin() {
 // What a program that ends well must have given back.
 [[gnu::destructor]] void tell_leaks() {
   const std::size_t blocks = memory().live(), hosts = pinned().blocks.size();
-  if (broken() || blocks + hosts + live_streams() + live_events() == 0) return;
-  std::fprintf(stderr, "emulated CUDA: leaked %zu allocations, %zu of the host, %zu streams, %zu events\n", blocks,
-               hosts, live_streams(), live_events());
+  if (broken() || blocks + hosts + live_streams() + live_events() + graphs().size() == 0) return;
+  std::fprintf(stderr, "emulated CUDA: leaked %zu allocations, %zu of the host, %zu streams, %zu events, %zu graphs\n",
+               blocks, hosts, live_streams(), live_events(), graphs().size());
   std::fflush(nullptr);
   ::_exit(70);
 }
@@ -95,6 +103,13 @@ cudaError_t result() { return broken() ? cudaErrorLaunchFailure : cudaSuccess; }
 using namespace tranche;
 using namespace tranche::cuda_emulation;
 
+struct CUgraph_st {
+  std::vector<Captured> nodes;
+};
+struct CUgraphExec_st {
+  std::vector<Captured> nodes;
+};
+
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
     case cudaSuccess: return "no error";
@@ -103,6 +118,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorGraphExecUpdateFailure: return "the graph update was not performed";
     case cudaErrorInvalidValue: break;
   }
   return "invalid argument";
@@ -143,6 +160,7 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   static const std::size_t most = number_of("TRANCHE_EMULATED_MEMORY", std::size_t{64} << 20);
   const auto held = turn();
+  if (!broken()) refuse_capture("an allocation");
   if (bytes > most || given().bytes > most - bytes) return cudaErrorMemoryAllocation;
   *data = memory().allocate(bytes, "device memory", Memory::Content::unknown);
   if (*data == nullptr) return cudaErrorMemoryAllocation;
@@ -152,6 +170,7 @@ cudaError_t cudaMalloc(void** data, std::size_t bytes) {
 }
 cudaError_t cudaFree(void* data) {
   const auto held = turn();
+  if (!broken()) refuse_capture("a release");
   if (!broken()) wait_for_all();
   const auto found = given().blocks.find(data);
   if (found == given().blocks.end()) return cudaErrorInvalidValue;
@@ -183,6 +202,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
       !is(cudaMemcpyDeviceToHost, true, false) || !is(cudaMemcpyDeviceToDevice, true, true))
     return cudaErrorInvalidValue;
 
+  if (!broken() && stream != nullptr && !(from_device && to_device))
+    refuse_capture(stream, "a copy to or from the host");
   const bool is_pinned = !from_device && pinned().holds(from);
   std::shared_ptr<std::vector<std::byte>> snapshot;
   std::uint64_t sum = 0;
@@ -242,6 +263,58 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (!broken()) wait_on_host(event);
   return result();
+}
+
+// TRANCHE_EMULATED_GRAPHS=none: a machine that has none.
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const char* const text = std::getenv("TRANCHE_EMULATED_GRAPHS");
+  if (text != nullptr && std::string_view{text} == "none") return cudaErrorStreamCaptureUnsupported;
+  if (!broken()) begin_capture(stream);
+  return result();
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const auto held = turn();
+  if (broken()) return result();
+  *graph = new CUgraph_st{end_capture(stream)};
+  graphs().insert(*graph);
+  return result();
+}
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
+  *count = graph->nodes.size();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  const auto held = turn();
+  *executable = new CUgraphExec_st{graph->nodes};
+  graphs().insert(*executable);
+  return cudaSuccess;
+}
+// The same kernels in the same order, with any arguments.
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph, cudaGraphExecUpdateResultInfo* info) {
+  *info = {};
+  if (!std::ranges::equal(executable->nodes, graph->nodes, {}, &Captured::name, &Captured::name)) {
+    info->result = cudaGraphExecUpdateErrorTopologyChanged;
+    return cudaErrorGraphExecUpdateFailure;
+  }
+  executable->nodes = graph->nodes;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  const auto held = turn();
+  for (const Captured& node : executable->nodes) enqueue(stream, node.name.c_str(), node.run);
+  return result();
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  const auto held = turn();
+  graphs().erase(executable);
+  delete executable;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  const auto held = turn();
+  graphs().erase(graph);
+  delete graph;
+  return cudaSuccess;
 }
 
 // What the allocator tells in addition (runtime/device/cuda/cuda_device.cpp).

@@ -71,6 +71,17 @@ TEST_P(Activations, Activate) {
       });
 }
 
+TEST_P(Activations, OfAProductInOneStep) {
+  expect_agreement(
+      {input("x", {2, 3, 7}), input("weight", {5, 7}), input("bias", {5})},
+      [](const Tensors& x) { return autograd::linear_activated(GetParam(), x[0], x[1], x[2]); },
+      [](const Values& x) {
+        Doubles y;
+        for (const double v : naive::linear(x[0], x[1], x[2], 7)) y.push_back(naive::activation(GetParam(), v));
+        return y;
+      });
+}
+
 TEST_P(Activations, Gated) {
   expect_agreement(
       {input("gate", {3, 37}, 0.01), input("up", {3, 37})},

@@ -56,6 +56,34 @@ TEST(Trace, KeepsTheEndOfALongName) {
   EXPECT_THAT(names(stop()), ElementsAre("write " + text.substr(text.size() - Event::longest)));
 }
 
+// What a listener was told, in order: names as they begin, "end".
+std::vector<std::string> told;
+constexpr Listener hears{.begin = [](const Event& event) { told.push_back(event.name()); },
+                         .end = [] { told.emplace_back("end"); }};
+
+TEST(AListener, HearsOfEachSpanAsItBeginsAndEndsWithOrWithoutARecording) {
+  told.clear();
+  { const Span before{Kind::step, "before"}; }
+  tell(&hears);
+  auto open = std::make_unique<Span>(Kind::step, "step", 7);
+  start();
+  { const Span forward{Kind::compute, "forward", "blocks.3"}; }
+  EXPECT_THAT(names(stop()), ElementsAre("forward blocks.3"));
+  tell(nullptr);
+  { const Span after{Kind::step, "after"}; }
+  open.reset();  // whoever heard of its beginning hears of its end
+  EXPECT_THAT(told, ElementsAre("step 7", "forward blocks.3", "end", "end"));
+}
+
+TEST(AListener, GetsANameInMemoryOfItsOwnCutWhereThatEnds) {
+  Event event;
+  event.what = "step";
+  event.number = 1234;
+  char text[7];
+  EXPECT_EQ(event.name(text), "step 12");
+  EXPECT_EQ(event.name(), "step 1234");
+}
+
 TEST(Trace, TellsThreadsApart) {
   start();
   std::vector<std::jthread> threads;

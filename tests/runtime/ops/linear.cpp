@@ -72,6 +72,27 @@ TEST_P(Linear, ForwardIsTheSumOfProductsPlusBias) {
   }
 }
 
+// The activation may be of the product as it was rounded, or of what was rounded to it; no slope is above 1.2.
+TEST_P(Linear, ActivatedIsTheProductAndItsActivation) {
+  for (const auto& [rows, in, out] : {Size{5, 1, 17}, {17, 33, 64}, {64, 96, 48}, {1, 7, 8}}) {
+    for (const Activation kind : {Activation::gelu_tanh, Activation::gelu_erf}) {
+      const Tensor x = any({rows, in}, 1), weight = any({out, in}, 2), bias = any({out}, 3);
+      const Tensor product = make(device, {rows, out}, dtype), apart = make(device, {rows, out}, dtype);
+      const Tensor before = make(device, {rows, out}, dtype), y = make(device, {rows, out}, dtype);
+      linear(x, weight, bias, product);
+      activate(kind, product, apart);
+      linear_activated(kind, x, weight, bias, before, y);
+      EXPECT_EQ(bits(before), bits(product)) << rows << " x " << out;
+      const bool may_differ = dtype != DType::float32 && kind == Activation::gelu_tanh;
+      EXPECT_TRUE(may_differ || bits(y) == bits(apart));
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const double bound = 1.2 * rounding(dtype, value(product, i)) + 2.1 * rounding(dtype, value(apart, i)) + 1e-6;
+        ASSERT_NEAR(value(y, i), value(apart, i), bound) << "at " << i << " of " << y.shape();
+      }
+    }
+  }
+}
+
 TEST_P(Linear, InputGradientIsWrittenOrAddedAndRoundedOnce) {
   for (const auto& [rows, in, out] : sizes) {
     for (const bool holds_values : {false, true}) {

@@ -57,6 +57,9 @@ TEST_F(Metrics, ReadBackAsTheSameDoubles) {
   EXPECT_EQ(line["skipped"], false);
   EXPECT_EQ(line["peak_bytes"]["gradients"], std::size_t{1} << 40);
   EXPECT_EQ(line["communicated_bytes"]["all_gather"], 7);
+  EXPECT_FALSE(line.contains("host_peak_bytes"));
+  metrics.host_peak_bytes = {{"optimizer", 8192}};
+  EXPECT_EQ(parsed(json_line(metrics))["host_peak_bytes"]["optimizer"], 8192);
 }
 
 TEST_F(Metrics, WhatIsNotFiniteIsAString) {

@@ -9,13 +9,13 @@
 #include <vector>
 
 namespace tranche {
+
+class Communicator;
 class CpuDevice;
 class Device;
-}  // namespace tranche
-
-namespace tranche::ops {
-
+namespace ops {
 struct Kernels;
+}
 
 // What the library gives. It shares the program's classes, so it must be of the same sources and compiler: `version`
 // and `build` are looked at before the rest.
@@ -31,10 +31,16 @@ struct CudaBackend {
                                          std::size_t capacity) = nullptr;
   // Host memory that GPUs copy to and from while they compute. Tier::host.
   std::unique_ptr<CpuDevice> (*make_host)(std::size_t threads, std::size_t capacity) = nullptr;
-  const Kernels& (*kernels)() = nullptr;
+  const ops::Kernels& (*kernels)() = nullptr;
+
+  // What carries collectives of GPUs' memory: "NCCL 2.28.9". Empty: the library was built without.
+  std::string (*collectives)() = nullptr;
+  // By that, among the ranks of `on_host`, which has more than one; every rank's `device` is this library's and no
+  // other's. Collective. runtime/comm/cuda/nccl_communicator.h
+  std::unique_ptr<Communicator> (*make_communicator)(std::unique_ptr<Communicator> on_host, Device& device) = nullptr;
 };
 // One more with each change of what the two share.
-inline constexpr std::uint32_t cuda_backend_version = 3;
+inline constexpr std::uint32_t cuda_backend_version = 4;
 inline constexpr const char* cuda_backend_build = "g++ " __VERSION__;  // the compiler
 // The library's one entry, a function that returns const CudaBackend*.
 inline constexpr const char* cuda_backend_entry = "tranche_cuda_backend";
@@ -51,4 +57,4 @@ CudaLibraries cuda_libraries();
 // with the reason.
 const CudaBackend& open_cuda_backend(const CudaLibraries& libraries = cuda_libraries());
 
-}  // namespace tranche::ops
+}  // namespace tranche

@@ -1,4 +1,4 @@
-#include "runtime/ops/cuda_backend.h"
+#include "runtime/backend/cuda_backend.h"
 
 #include <dlfcn.h>
 
@@ -8,7 +8,7 @@
 
 #include "runtime/device/no_gpu.h"
 
-namespace tranche::ops {
+namespace tranche {
 namespace {
 
 std::string last_error() {
@@ -45,4 +45,4 @@ const CudaBackend& open_cuda_backend(const CudaLibraries& libraries) {
   return backend;
 }
 
-}  // namespace tranche::ops
+}  // namespace tranche

@@ -1,5 +1,5 @@
 // The plugin for GPUs: found where it is said to lie, and refused with the reason before anything of it is used.
-#include "runtime/ops/cuda_backend.h"
+#include "runtime/backend/cuda_backend.h"
 
 #include <gmock/gmock.h>
 
@@ -9,7 +9,7 @@
 
 #include "runtime/device/no_gpu.h"
 
-namespace tranche::ops {
+namespace tranche {
 namespace {
 
 using testing::AllOf;
@@ -63,4 +63,4 @@ TEST(CudaBackend, LiesBesideTheProgramUnlessTheEnvironmentNamesIt) {
 }
 
 }  // namespace
-}  // namespace tranche::ops
+}  // namespace tranche
