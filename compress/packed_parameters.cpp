@@ -54,8 +54,10 @@ void PackedParameters::adopt(Unit& unit, const Seams& seams) {
       signs_[parameter] = signs_of(tensor);
     } else if (is_integer(tensor.form))
       packed_[parameter] = {integers_of(tensor), tensor.input};
+    else if (is_sparse(tensor.form) && tensor.shape.dimensions() == 2)
+      sparse_[parameter] = ops::without_zeros(numbers_of(tensor, Category::workspace), tensor.name);
     else
-      parameter->value = numbers_of(tensor);
+      parameter->value = numbers_of(tensor, Category::parameters);
   }
 }
 
@@ -64,8 +66,8 @@ void PackedParameters::check_all_used() const {
          ", which the model has not: it is of another model");
 }
 
-Tensor PackedParameters::numbers_of(const PackedTensor& tensor) const {
-  const Tensor numbers = Tensor::empty(device_, tensor.name, Category::parameters, tensor.shape, DType::float32);
+Tensor PackedParameters::numbers_of(const PackedTensor& tensor, Category category) const {
+  const Tensor numbers = Tensor::empty(device_, tensor.name, category, tensor.shape, DType::float32);
   const std::span<float> into = numbers.span<float>();
   const bool sparse = is_sparse(tensor.form);
   if (sparse) unpack_sparse(tensor, str(file_.path().string(), ": ", tensor.name), into);
@@ -126,6 +128,11 @@ Tensor PackedParameters::multiply(const Tensor& x, const Parameter& weight, cons
     ops::sign_linear(x, scaled ? ops::SignScale::row_mean : ops::SignScale::one, signs->second, bias, y);
     return y;
   }
+  if (const auto sparse = sparse_.find(&weight); sparse != sparse_.end()) {
+    const Tensor y = x.sibling("linear", with_last(x.shape(), sparse->second.shape.out, false), DType::float32);
+    ops::sparse_linear(x, sparse->second, bias, y);
+    return y;
+  }
   const auto found = packed_.find(&weight);
   if (found == packed_.end()) return LinearForm::multiply(x, weight, bias);
   const auto& [packed, input] = found->second;
@@ -138,10 +145,17 @@ Tensor PackedParameters::multiply(const Tensor& x, const Parameter& weight, cons
 }
 
 Tensor PackedParameters::rows(const Tensor& numbers, const Parameter& table) const {
+  const auto rows_of = [&](std::size_t width) {
+    return numbers.sibling("rows", with_last(numbers.shape(), width, true), DType::float32);
+  };
+  if (const auto sparse = sparse_.find(&table); sparse != sparse_.end()) {
+    const Tensor y = rows_of(sparse->second.shape.in);
+    ops::sparse_rows(numbers, sparse->second, y);
+    return y;
+  }
   const auto found = packed_.find(&table);
   if (found == packed_.end()) return LinearForm::rows(numbers, table);
-  const Tensor y =
-      numbers.sibling("rows", with_last(numbers.shape(), found->second.weight.shape.in, true), DType::float32);
+  const Tensor y = rows_of(found->second.weight.shape.in);
   ops::packed_rows(numbers, found->second.weight, y);
   return y;
 }

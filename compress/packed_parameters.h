@@ -1,4 +1,5 @@
-// A model's parameters out of a packed file: integer weights stay integers, and linears multiply them as such.
+// A model's parameters out of a packed file: integer weights stay integers, zeros that are not stored stay away, and
+// linears multiply them as such.
 #pragma once
 
 #include <map>
@@ -6,6 +7,7 @@
 #include "compress/packed_file.h"
 #include "runtime/nn/seams.h"
 #include "runtime/ops/sign_linear.h"
+#include "runtime/ops/sparse_linear.h"
 
 namespace tranche::compress {
 
@@ -33,7 +35,7 @@ class PackedParameters : public ParameterStore, public LinearForm {
   Tensor rows(const Tensor& numbers, const Parameter& table) const override;
 
  private:
-  Tensor numbers_of(const PackedTensor& tensor) const;
+  Tensor numbers_of(const PackedTensor& tensor, Category category) const;
   ops::PackedWeight integers_of(const PackedTensor& tensor) const;
   ops::SignRows signs_of(const PackedTensor& tensor) const;
 
@@ -46,6 +48,7 @@ class PackedParameters : public ParameterStore, public LinearForm {
   };
   std::map<const Parameter*, Packed> packed_;
   std::map<const Parameter*, ops::SignRows> signs_;
+  std::map<const Parameter*, ops::SparseWeight> sparse_;
   std::vector<Owned> owned_;
   std::size_t units_ = 0;
 };

@@ -20,7 +20,7 @@ enum class Scheme : std::uint8_t {
   bfloat16,
   signs,         // weights of linears are signs with one scale a row, and their inputs are signs
   scaled_signs,  // the same, inputs times the mean magnitude of their token
-  sparse,        // of pruned models: float32 without most of the zeros; computed with as float32
+  sparse,        // of pruned models: float32 without most of the zeros, stored and multiplied
 };
 std::string_view name_of(Scheme scheme);       // "int8-dynamic"
 Scheme scheme_named(const std::string& name);  // Exit::usage for another

@@ -20,6 +20,7 @@
 #include "runtime/ops/kernels/quantize.h"
 #include "runtime/ops/kernels/reduce.h"
 #include "runtime/ops/kernels/sign_linear.h"
+#include "runtime/ops/kernels/sparse_linear.h"
 
 namespace tranche::ops {
 
@@ -39,6 +40,7 @@ struct Kernels {
   QuantizeKernels quantize;
   ReduceKernels reduce;
   SignKernels signs;
+  SparseKernels sparse;
 };
 
 // Of the device's type and, on the CPU, of the instruction path in use.

@@ -5,11 +5,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "compress/packed_parameters.h"
 #include "compress/quantize_weights.h"
+#include "compress/sparse_tensor.h"
+#include "runtime/base/random.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/models/generate.h"
 #include "runtime/optim/placement.h"
@@ -23,6 +26,68 @@ struct Form {
   std::unique_ptr<Model> model;
   std::vector<double> rates;
 };
+
+// One of the packed forms, and who writes it.
+struct Way {
+  std::string name;
+  std::function<void(const std::filesystem::path&, const std::deque<Unit>&, const compress::UnitReader&)> write;
+};
+
+Way quantized(compress::Scheme scheme) {
+  return {std::string{name_of(scheme)}, [scheme](const auto& path, const auto& units, const auto& values_of) {
+            compress::quantize_model(path, {scheme, Json::object(), "byte", ""}, 64, units, values_of);
+          }};
+}
+Way packed(std::string name, compress::Scheme scheme, const compress::Packing& pack) {
+  return {std::move(name), [scheme, pack](const auto& path, const auto& units, const auto& values_of) {
+            compress::write_packed(path, {scheme, Json::object(), "byte", ""}, units, values_of, pack);
+          }};
+}
+
+Way pruned(std::string name, const std::function<bool(std::size_t)>& stays) {
+  return packed(std::move(name), compress::Scheme::sparse,
+                [stays](const Unit&, const Parameter& parameter, std::span<const float> values) {
+                  if (parameter.shape.dimensions() != 2)
+                    return compress::quantize_weight(parameter.name, parameter.shape, values, {});
+                  std::vector<float> left(values.begin(), values.end());
+                  for (std::size_t i = 0; i < left.size(); ++i)
+                    if (!stays(i)) left[i] = 0;
+                  return compress::pack_sparse(parameter.name, parameter.shape, left);
+                });
+}
+std::function<bool(std::size_t)> by_chance(float part) {
+  return [part](std::size_t i) { return uniform(RandomKey{1, Purpose::sampling}.number(i)) < part; };
+}
+bool two_of_four(std::size_t i) { return i % 4 == i / 4 % 4 || i % 4 == (i / 4 + 1 + i / 16 % 3) % 4; }
+
+// Signs of linears alone, as training makes them.
+Way of_signs() {
+  return packed("1-bit", compress::Scheme::signs,
+                [](const Unit& unit, const Parameter& parameter, std::span<const float> values) {
+                  const Shape& shape = parameter.shape;
+                  if (shape.dimensions() != 2 || unit.name() == "embedding" || unit.name() == "head")
+                    return compress::quantize_weight(parameter.name, shape, values, {});
+                  compress::PackedTensor tensor{.name = parameter.name,
+                                                .shape = shape,
+                                                .form = compress::TensorForm::signs,
+                                                .group = shape.cols(),
+                                                .scales = std::vector<float>(shape.rows(), 0.01f)};
+                  compress::store_levels(tensor, values, compress::levels_of(tensor.form));
+                  return tensor;
+                });
+}
+
+std::vector<Way> all_ways() {
+  using compress::Scheme;
+  return {quantized(Scheme::int8_dynamic),
+          quantized(Scheme::int8_weight),
+          quantized(Scheme::int4_weight),
+          quantized(Scheme::int2_weight),
+          of_signs(),
+          pruned("50 % left", by_chance(0.5f)),
+          pruned("2:4", two_of_four),
+          pruned("10 % left", by_chance(0.1f))};
+}
 
 int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t rounds) {
   Source source;
@@ -50,20 +115,19 @@ int run(std::size_t width, std::size_t layers, std::size_t tokens, std::size_t r
   std::vector<Form> forms;
   forms.push_back(std::move(floats));
   std::vector<std::unique_ptr<compress::PackedFile>> files;
-  std::vector<std::unique_ptr<compress::PackedParameters>> packed;
+  std::vector<std::unique_ptr<compress::PackedParameters>> parameters_of;
   std::vector<std::unique_ptr<Seams>> packed_seams;
   const std::filesystem::path path = std::filesystem::temp_directory_path() / "tranche-bench.packed";
-  for (const compress::Scheme scheme : {compress::Scheme::int8_dynamic, compress::Scheme::int8_weight,
-                                        compress::Scheme::int4_weight, compress::Scheme::int2_weight}) {
-    compress::quantize_model(path, {scheme, Json::object(), "byte", ""}, 64, forms.front().model->units(),
-                             [&](const Unit& unit) {
-                               return compress::UnitValues{unit.values().span<float>(), {}};
-                             });
+  for (const Way& way : all_ways()) {
+    way.write(path, forms.front().model->units(), [&](const Unit& unit) {
+      return compress::UnitValues{unit.values().span<float>(), {}};
+    });
     files.push_back(std::make_unique<compress::PackedFile>(path));
-    packed.push_back(std::make_unique<compress::PackedParameters>(*files.back(), device));
-    packed_seams.push_back(std::make_unique<Seams>(Seams{*packed.back(), sync, weights, activations, *packed.back()}));
-    Form form{std::string{name_of(scheme)}, static_cast<double>(files.back()->bytes()), make(), {}};
-    for (Unit& unit : form.model->units()) packed.back()->adopt(unit, *packed_seams.back());
+    parameters_of.push_back(std::make_unique<compress::PackedParameters>(*files.back(), device));
+    compress::PackedParameters& mine = *parameters_of.back();
+    packed_seams.push_back(std::make_unique<Seams>(Seams{mine, sync, weights, activations, mine}));
+    Form form{way.name, static_cast<double>(files.back()->bytes()), make(), {}};
+    for (Unit& unit : form.model->units()) mine.adopt(unit, *packed_seams.back());
     forms.push_back(std::move(form));
     std::filesystem::remove(path);
   }

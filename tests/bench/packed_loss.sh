@@ -27,5 +27,12 @@ done
 row int8-weight --scheme int8-weight
 for group in 32 64 128; do row "int4-weight, groups of $group" --scheme int4-weight --group $group; done
 for group in 32 64 128; do row "int2-weight, groups of $group" --scheme int2-weight --group $group; done
+for bits in 4 2; do
+  for rounding in gptq awq; do
+    for group in 32 64 128; do
+      row "int$bits, $rounding, groups of $group" --scheme int$bits-weight --group $group --rounding $rounding
+    done
+  done
+done
 row float16 --scheme float16
 row bfloat16 --scheme bfloat16

@@ -143,6 +143,23 @@ TEST(Pruning, MasksAreThoseOfPyTorch) {
   }
 }
 
+// Its random masks choose by chance; as many weights go as of ours.
+TEST(Pruning, AsManyGoAsByPyTorchsRandomMasks) {
+  const Json fixture =
+      parse_json(read_small_file("tests/compress/fixtures/torch_structured.json"), "fixture", Exit::internal);
+  ASSERT_EQ(fixture["random"].size(), 6u);
+  for (const Json& each : fixture["random"]) {
+    const PruningConfig config = config_of(PruningConfig::Scope::layer, 1 - each["amount"].get<double>());
+    const Floats ours = pruned_by(2, config, 1, distinct);
+    const auto gone = [&](std::size_t first, std::size_t size) {
+      return std::count(ours.begin() + static_cast<std::ptrdiff_t>(first),
+                        ours.begin() + static_cast<std::ptrdiff_t>(first + size), 1.0f);
+    };
+    EXPECT_EQ(gone(0, 40 * 50), each["weights"][0].get<std::ptrdiff_t>()) << each["amount"];
+    EXPECT_EQ(gone(Model::second_at, 60 * 50), each["weights"][1].get<std::ptrdiff_t>()) << each["amount"];
+  }
+}
+
 // What went first stays, though every master that is left may be as small: zeros are there from the beginning.
 TEST(Pruning, MasksGrowInsideTheNextOnes) {
   PruningConfig config = config_of(PruningConfig::Scope::global, 0.1);

@@ -1,19 +1,23 @@
 // Against what PyTorch gives: fixtures/torch_*.json, each made by the script beside it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "compress/histogram.h"
+#include "compress/importance.h"
 #include "compress/observer.h"
+#include "compress/structure.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/ops/fake_quantize.h"
+#include "tests/runtime/models/placed.h"
 
 namespace tranche::compress {
 namespace {
 
-class Torch : public testing::Test {
+class Torch : public ::testing::Test {
  protected:
   const Json fixture =
       parse_json(read_small_file("tests/compress/fixtures/torch_observers.json"), "fixture", Exit::internal);
@@ -135,6 +139,65 @@ TEST(TorchStepSizes, LearnedStepsHaveTheSameValuesAndGradients) {
     expect_theirs(y, "y");
     expect_theirs(dx, "dx");
     expect_theirs(dsteps, "dsteps");
+  }
+}
+
+// A model of one block of twenty neurons. A neuron's row, bias and column are a row of PyTorch's matrix.
+class TorchStructured : public ::testing::Test {
+ protected:
+  static constexpr std::size_t neurons = 20, width = 24, together = 2 * width + 1;
+  const Json fixture =
+      parse_json(read_small_file("tests/compress/fixtures/torch_structured.json"), "fixture", Exit::internal);
+  ::tranche::testing::Placed placed{R"({"model_type": "gpt2", "n_layer": 1, "n_embd": 24, "n_head": 4, "n_inner": 20,
+      "n_positions": 16, "vocab_size": 30})"};
+  const Dependencies dependencies = dependencies_of(placed.model->units());
+  const UnitReader values_of = [](const Unit& unit) { return UnitValues{unit.values().span<float>(), {}}; };
+
+  TorchStructured() {
+    const auto value = [](std::size_t neuron, std::size_t i) {
+      const std::size_t k = neuron * together + i;
+      return static_cast<float>(k * 7919 % 10007 + 1) / 8192 * (k % 2 == 0 ? 1.0f : -1.0f);
+    };
+    placed.for_each([&](const Owned&, const Parameter& each) {
+      const std::span<float> values = each.value.span<float>();
+      for (std::size_t neuron = 0; neuron < neurons; ++neuron)
+        for (std::size_t i = 0; i < width; ++i) {
+          if (each.name == "blocks.0.mlp.up.weight") values[neuron * width + i] = value(neuron, i);
+          if (each.name == "blocks.0.mlp.up.bias") values[neuron] = value(neuron, width);
+          if (each.name == "blocks.0.mlp.down.weight") values[i * neurons + neuron] = value(neuron, width + 1 + i);
+        }
+    });
+  }
+  // Neurons that go.
+  std::vector<std::size_t> gone(const Scores& scores, double amount) const {
+    const Cut cut = choose_cut(dependencies, 1, scores, {.neurons = 1 - amount});
+    const std::vector<std::size_t>& left = cut.features.at("blocks.0.mlp.neurons");
+    std::vector<std::size_t> gone;
+    for (std::size_t neuron = 0; neuron < neurons; ++neuron)
+      if (!std::ranges::binary_search(left, neuron)) gone.push_back(neuron);
+    return gone;
+  }
+};
+
+TEST_F(TorchStructured, TheSameNeuronsGoByTheirNorm) {
+  ASSERT_EQ(fixture["structured"].size(), 12u);
+  for (const Json& each : fixture["structured"]) {
+    const Importance norm = each["n"] == 1 ? Importance::l1 : Importance::l2;
+    EXPECT_EQ(gone(scores_by_norm(norm, placed.model->units(), values_of), each["amount"].get<double>()),
+              each["rows"].get<std::vector<std::size_t>>())
+        << each;
+  }
+}
+
+TEST_F(TorchStructured, AsManyGoByChanceAndTheSameOnesAgain) {
+  ASSERT_EQ(fixture["random"].size(), 6u);
+  for (const Json& each : fixture["random"]) {
+    const auto at_random = [&](std::uint64_t seed) {
+      return gone(scores_at_random(seed, placed.model->units()), each["amount"].get<double>());
+    };
+    EXPECT_EQ(at_random(1).size(), each["rows"].get<std::size_t>()) << each;
+    EXPECT_EQ(at_random(1), at_random(1));
+    EXPECT_NE(at_random(1), at_random(3)) << each;
   }
 }
 

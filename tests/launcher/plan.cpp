@@ -164,8 +164,33 @@ std::vector<std::string> with_learned_steps() {
   return changes;
 }
 
+std::vector<std::string> with_learned_input_steps() {
+  std::vector<std::string> changes = quantized;
+  changes.push_back(inputs + "shared_parameters.schedule_offset=2");
+  changes.push_back(inputs + "shared_parameters.learned_step_sizes=true");
+  return changes;
+}
+
+// Of linears alone. scaled: XNOR-Net; plain, with learned scales: XNOR-Net++.
+std::vector<std::string> of_signs(const std::string& signs, bool learned) {
+  const std::string modules = R"(, "modules": ["attention", "mlp"]}})";
+  return {weights + "shared_parameters.enabled=true",
+          weights + "shared_parameters.group_columns=100000",
+          weights + "shared_parameters.learned_step_sizes=" + (learned ? "true" : "false"),
+          weights + R"(different_groups={"all": {"params": {"start_bits": 1, "target_bits": 1})" + modules,
+          inputs + "shared_parameters.enabled=true",
+          inputs + "shared_parameters.schedule_offset=0",
+          inputs + R"(different_groups={"all": {"params": {"bits": 1})" + modules,
+          inputs + "shared_parameters.signs=" + signs};
+}
+
 INSTANTIATE_TEST_SUITE_P(QuantizationAware, PlanOfAJob,
-                         ::testing::Values(Case{gpt2, bfloat16, 2, 3, true, with_learned_steps()},
+                         ::testing::Values(Case{gpt2, bfloat16, 2, 3, true, with_learned_input_steps()},
+                                           Case{llama, float32, 4, 1, false, with_learned_input_steps()},
+                                           Case{gpt2, bfloat16, 2, 3, true, of_signs("plain", true)},
+                                           Case{llama, bfloat16, 4, 2, false, of_signs("scaled", false)},
+                                           Case{gpt2, float32, 1, 0, false, of_signs("scaled", false)},
+                                           Case{gpt2, bfloat16, 2, 3, true, with_learned_steps()},
                                            Case{gpt2, bfloat16, 2, 3, false, quantized},
                                            Case{llama, float32, 4, 3, true, quantized},
                                            Case{gpt2, float32, 1, 0, false, quantized}),

@@ -18,6 +18,7 @@ PruningKernels pruning_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
 SignKernels sign_kernels();
+SparseKernels sparse_kernels();
 
 const Kernels& kernels();
 const Kernels& kernels() {
@@ -37,6 +38,7 @@ const Kernels& kernels() {
       .quantize = quantize_kernels(),
       .reduce = reduce_kernels(),
       .signs = sign_kernels(),
+      .sparse = sparse_kernels(),
   };
   return table;
 }

@@ -17,7 +17,8 @@ const Kernels& cuda_kernels() {
                              .pruning = pruning_kernels(),
                              .quantize = quantize_kernels(),
                              .reduce = reduce_kernels(),
-                             .signs = sign_kernels()};
+                             .signs = sign_kernels(),
+                             .sparse = sparse_kernels()};
   return table;
 }
 

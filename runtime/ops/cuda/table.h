@@ -22,6 +22,7 @@ PruningKernels pruning_kernels();
 QuantizeKernels quantize_kernels();
 ReduceKernels reduce_kernels();
 SignKernels sign_kernels();
+SparseKernels sparse_kernels();
 
 // All of them.
 const Kernels& cuda_kernels();

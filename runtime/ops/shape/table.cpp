@@ -79,6 +79,7 @@ const Kernels& shape_kernels() {
                  .add_in_order = keep_sum,
                  .first_non_finite = none_non_finite},
       .signs = {.take = nothing, .product = nothing},
+      .sparse = {.find = nothing, .store = nothing, .product = nothing, .expand = nothing, .rows = nothing},
   };
   return table;
 }
