@@ -136,15 +136,16 @@ def rows():
         title = name.replace("-", " ")
         nearest = rounded(f"{name}-nearest", full, bits, **scales)
         table.row(f"{title}, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
-        for way, (what, changes) in ways.items():
-            run = trained(f"{name}-{way}", teacher, **quantized(bits, **scales), **changes)
+        for way, (what, shared, changes) in ways.items():
+            run = trained(f"{name}-{way}", teacher, **quantized(bits, **scales, **shared), **changes)
             table.row(f"{title}, {what} ({table.recovered(run, nearest):.0%} recovered)", run,
                       packed(f"{name}-{way}", "convert", run))
 
-    aware = ("trained aware of it", {})
-    by_float = ("trained aware of it and taught by float32", taught(full, 0.9, 1))
-    quantization("int4-tensors", 4, TENSORS, aware=aware, taught=by_float)
-    quantization("int4-rows", 4, ROWS, aware=aware, taught=by_float)
+    aware = ("trained aware of it", {}, {})
+    late = ("trained aware of it in the second half", {"schedule_offset": EXTRA_STEPS // 2}, {})
+    by_float = ("trained aware of it and taught by float32", {}, taught(full, 0.9, 1))
+    quantization("int4-tensors", 4, TENSORS, aware=aware, late=late, taught=by_float)
+    quantization("int4-rows", 4, ROWS, aware=aware, late=late)
     quantization("ternary-rows", 2, ROWS, aware=aware)
 
     for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS // 2)),
