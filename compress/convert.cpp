@@ -62,19 +62,22 @@ float seen_as(float master, DType working) {
 }  // namespace
 
 Scheme scheme_after(const CompressConfig& config) {
-  if (config.pruning.enabled && !config.weights.enabled) {
+  using Signs = InputQuantization::Signs;
+  if (!config.weights.enabled) {
+    ensure(Exit::usage, !config.inputs.enabled || config.inputs.signs == Signs::none,
+           "this model was trained with inputs that are signs of float weights, which no packed model has: train with "
+           "compression_training.weight_quantization of 1 bit beside it");
     ensure(Exit::usage, !config.inputs.enabled,
            "this model was trained with quantized inputs of float weights, which no packed model has: ", advice,
            " with weight_quantization beside it");
+    ensure(Exit::usage, config.pruning.enabled,
+           "this checkpoint was trained without compression_training.weight_quantization and sparse_pruning: `tranche "
+           "compress quantize` packs it");
     return Scheme::sparse;
   }
-  ensure(Exit::usage, config.weights.enabled,
-         "this checkpoint was trained without compression_training.weight_quantization and sparse_pruning: `tranche "
-         "compress quantize` packs it");
   ensure(Exit::usage, config.weights.symmetry == Symmetry::symmetric,
          "packed weights have levels about 0, and this model was trained with asymmetric ones: set "
          "compression_training.weight_quantization.shared_parameters.quantization_type=symmetric");
-  using Signs = InputQuantization::Signs;
   if (config.inputs.enabled && config.inputs.signs != Signs::none) {
     for (const WeightGroup& group : config.weights.by_modules)
       ensure(Exit::usage, group.target_bits == 1,

@@ -143,6 +143,13 @@ TEST_F(Compression, WhatCannotBeConvertedSaysWhyAndWritesNothing) {
   };
   EXPECT_THAT(refusal(""),
               HasSubstr("was trained without compression_training.weight_quantization and sparse_pruning"));
+  const auto inputs_alone = [](const char* how, const char* bits) {
+    return str(R"(, "compression_training": {"activation_quantization": {"shared_parameters": {"enabled": true)", how,
+               R"(}, "different_groups": {"all": {"params": {"bits": )", bits, "}}}}}");
+  };
+  EXPECT_THAT(refusal(inputs_alone("", "8")),
+              HasSubstr("quantized inputs of float weights, which no packed model has"));
+  EXPECT_THAT(refusal(inputs_alone(R"(, "signs": "plain")", "1")), HasSubstr("weight_quantization of 1 bit beside it"));
   EXPECT_THAT(refusal(quantization("8", R"(, "quantization_type": "asymmetric")")),
               HasSubstr("quantization_type=symmetric"));
   EXPECT_THAT(refusal(quantization("8", R"(, "schedule_offset": 50)")), HasSubstr("fake quantization begins after 50"));
