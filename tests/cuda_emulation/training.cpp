@@ -212,6 +212,21 @@ TEST_F(OnEmulatedGpus, AFailureOfNcclEndsTheJobWithItsReason) {
   }
 }
 
+// mpirun is told to leave the others to themselves: its own way is to end them before they can speak.
+TEST_F(OnEmulatedGpus, ARankThatIsKilledEndsTheOthersWithTheReason) {
+  const std::string log = (run_.folder() / "killed.log").string(),
+                    steps_done = (run_.folder() / "killed" / "metrics.jsonl").string();
+  program(str("sh -c 'mpirun --mca orte_enable_recovery 1 -np 2 " TRANCHE_PROGRAM " train ",
+              run_.write_job(job(), "killed").string(),
+              " --device cuda --set zero_optimization.stage=3 --set steps=500 2> ", log, " & job=$!; until [ -s ",
+              steps_done,
+              " ]; do sleep 0.1; done; "
+              "set -- $(cat /proc/$job/task/*/children); kill -9 $2; wait $job'"));
+  EXPECT_THAT(read_small_file(log),
+              AllOf(HasSubstr("[rank 0/2] error: rank 1 is gone"), HasSubstr("the newest collective of GPUs is number"),
+                    HasSubstr("while training step ")));
+}
+
 // Of the GPU and of the host's memory, through which a batch, the norm's partial sums and what is offloaded pass. Where
 // collectives are staged their rows do too (Category::communication), which no plan knows.
 TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
