@@ -87,7 +87,8 @@ std::unique_ptr<CpuDevice> Session::make_cpu_device(const DeviceConfig& config) 
 std::unique_ptr<CpuDevice> Session::make_host(const DeviceConfig& config, Device& device) const {
   if (device.type() == DeviceType::cuda) {
     std::unique_ptr<CpuDevice> host = open_cuda_backend().make_host(threads_of(config), config.host_capacity());
-    device.stage_in(*host);
+    // Under a limit of the user's, what merely passes must not end a job that fits: no plan knows all of it.
+    if (config.host_memory == 0) device.stage_in(*host);
     return host;
   }
   return std::make_unique<CpuDevice>(threads_of(config), config.host_capacity(), Sharing::nothing, Tier::host);

@@ -11,7 +11,7 @@ constexpr std::size_t piece = std::size_t{1} << 20;  // elements: 4 MiB of float
 }
 
 HostSums::HostSums(Device& device, Device& host, DType dtype, OnHost on_host)
-    : host_(host), on_host_(std::move(on_host)), copies_(device.copy_stream()) {
+    : host_(host), on_host_(std::move(on_host)), copies_(device.copy_stream()), beside_(device.side_stream()) {
   for (Tensor& half : arriving_)
     half = Tensor::empty(host, "arriving gradient", Category::communication, {1, piece}, dtype);
 }
@@ -39,7 +39,9 @@ void HostSums::add(std::span<const std::byte> from, DType dtype, const Tensor& s
 
 Event HostSums::add(const Tensor& gradient, const Tensor& sum) {
   if (&sum.device() != &host_) return SumPlacement::add(gradient, sum);
-  return adds_.run([this, from = gradient.byte_span(), dtype = gradient.dtype(), sum] { add(from, dtype, sum); });
+  return adds_.run([this, place = beside_->here(), from = gradient.byte_span(), dtype = gradient.dtype(), sum] {
+    beside_->run(place, [&] { add(from, dtype, sum); });
+  });
 }
 
 }  // namespace tranche

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "runtime/device/copy_stream.h"
+#include "runtime/device/side_stream.h"
 #include "runtime/device/work_queue.h"
 #include "runtime/nn/seams.h"
 
@@ -27,7 +28,8 @@ class HostSums : public SumPlacement {
   OnHost on_host_;
   Tensor arriving_[2];  // on the host: one piece is added while the next one comes
   std::unique_ptr<CopyStream> copies_;
-  WorkQueue adds_{"host sums"};  // last: each uses those before it
+  std::unique_ptr<SideStream> beside_;  // on which the thread below waits for a gradient
+  WorkQueue adds_{"host sums"};         // last: each uses those before it
 };
 
 }  // namespace tranche

@@ -21,7 +21,7 @@ void DeviceConfig::declare(Section& device) {
           "first step, with what would fit; beyond it a run ends with an account of every byte.");
   device.bytes("host_memory", host_memory)
       .about(
-          "What one rank may hold in host memory of what is offloaded there, or passes through it to a GPU; 0: no "
+          "What one rank may hold in host memory of what is offloaded there; 0: no "
           "limit but "
           "the machine's.");
   device.key("cuda_graphs", cuda_graphs)

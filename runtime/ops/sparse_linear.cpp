@@ -58,7 +58,8 @@ void sparse_linear(const Tensor& x, const SparseWeight& weight, const Tensor& bi
                                         .bias = elements_of(bias).as<const float>(),
                                         .y = elements_of(y).as<float>(),
                                         .rows = rows});
-  const Tensor whole = x.sibling("weight with its zeros", {out, in}, DType::float32);
+  const Tensor whole =
+      Tensor::empty(x.device(), "weight with its zeros", Category::workspace, {out, in}, DType::float32);
   kernels.expand(x.device(), {elements, elements_of(whole).as<float>()});
   linear(x, whole, bias, y);
 }

@@ -8,6 +8,7 @@
 namespace tranche::cuda {
 namespace {
 constexpr std::chrono::microseconds turn{20};  // between two looks at a call that is under way
+constexpr std::chrono::minutes longest_meeting{10};
 }  // namespace
 
 ncclUniqueId new_nccl_id() {
@@ -23,8 +24,16 @@ Nccl::Nccl(const ncclUniqueId& id, std::size_t rank, std::size_t size) {
   config.blocking = 0;
   const ncclResult_t begun =
       ncclCommInitRankConfig(&comm_, static_cast<int>(size), id, static_cast<int>(rank), &config);
+  // Nobody watches yet: a peer that was killed meanwhile is missed by this alone.
+  const auto end = std::chrono::steady_clock::now() + longest_meeting;
+  const auto patience = [&] {
+    ensure(Exit::ranks, std::chrono::steady_clock::now() < end, "rank ", rank, "/", size, " waited ",
+           longest_meeting.count(),
+           " minutes for the other ranks to connect their GPUs by NCCL: see what they report; "
+           "NCCL_DEBUG=INFO has NCCL say how far it came, and device.collectives \"host\" does without it");
+  };
   try {
-    settle(begun, "ncclCommInitRankConfig");
+    settle(begun, "ncclCommInitRankConfig", patience);
   } catch (...) {
     abort();
     throw;
@@ -47,7 +56,7 @@ void Nccl::give(std::string_view what, const std::function<ncclResult_t(ncclComm
 }
 
 // A call that does not block has given its work to the stream only when NCCL says that it is done.
-void Nccl::settle(ncclResult_t result, std::string_view what) {
+void Nccl::settle(ncclResult_t result, std::string_view what, const std::function<void()>& patience) {
   for (;;) {
     {
       const std::lock_guard lock{mutex_};
@@ -59,6 +68,7 @@ void Nccl::settle(ncclResult_t result, std::string_view what) {
       if (result == ncclSuccess) return;
       ensure(Exit::ranks, result == ncclInProgress, what, " failed: ", why(result));
     }
+    if (patience) patience();
     std::this_thread::sleep_for(turn);
   }
 }

@@ -15,7 +15,8 @@ namespace tranche::cuda {
 // which waits for a peer can be told to stop. Thread-safe. Errors have Exit::ranks.
 class Nccl {
  public:
-  // Collective, on the calling thread's GPU; returns when every rank is there. id: ncclGetUniqueId's, of one of them.
+  // Collective, on the calling thread's GPU; returns when every rank is there, or throws after ten minutes. id:
+  // ncclGetUniqueId's, of one of them.
   Nccl(const ncclUniqueId& id, std::size_t rank, std::size_t size);
   // As abort(), unless end() came before.
   ~Nccl() { abort(); }
@@ -34,7 +35,8 @@ class Nccl {
 
  private:
   std::string why(ncclResult_t result);  // holding mutex_
-  void settle(ncclResult_t result, std::string_view what);
+  // Until what was called is done; between two looks, `patience` may throw.
+  void settle(ncclResult_t result, std::string_view what, const std::function<void()>& patience = {});
 
   std::mutex mutex_;  // NCCL wants one thread at a time
   ncclComm_t comm_ = nullptr;

@@ -55,12 +55,16 @@ class NcclCommunicator : public Communicator {
   }
 
   // Peers come to what this rank was in, and then end as it does; but not where it fails at something else. Where NCCL
-  // failed they may stand in it for ever, and not even hear why: then the job is stopped from here.
+  // failed they may stand in it for ever, and not even hear why: then the job is stopped from here. Before NCCL ends,
+  // which waits for the others, they are met where one that is gone is found.
   ~NcclCommunicator() override {
     queue_.reset();
     try {
       beside_->run({}, [] {});  // all that it was given is done
-      if (!failed() && std::uncaught_exceptions() == 0) nccl_->end();
+      if (!failed() && std::uncaught_exceptions() == 0) {
+        on_host_->barrier("the end of NCCL");
+        nccl_->end();
+      }
     } catch (...) {  // the device failed, which was told where it was met
     }
     watcher_.request_stop();
@@ -184,7 +188,9 @@ class NcclCommunicator : public Communicator {
     newest_ = call;
   }
 
+  // By one thread at a time: who finds none left knows that all others were right.
   void look_at_agreements() {
+    const std::lock_guard looking{looking_};
     for (;;) {
       std::shared_ptr<Agreement> first;
       {
@@ -256,6 +262,7 @@ class NcclCommunicator : public Communicator {
   std::unique_ptr<SideStream> beside_;
   std::uint64_t issued_ = 0;
 
+  std::mutex looking_;  // before mutex_
   std::mutex mutex_;
   std::deque<std::shared_ptr<Agreement>> agreements_;  // that have not been looked at
   CollectiveCall newest_;

@@ -81,19 +81,19 @@ void bring_anything(const Round& round) {
 // False: it was given up before it was done.
 bool carry_out(Shared& shared, const Round& round) {
   Mail& mail = *shared.mail;
-  const Mail::Until until = [&](const std::function<bool()>& holds, const std::string& whom) {
+  const Mail::Until until = [&](const std::function<bool()>& holds, const std::function<std::string()>& whom) {
     const auto begin = std::chrono::steady_clock::now();
     while (!holds()) {
       if (shared.given_up) return false;
       if (std::chrono::steady_clock::now() - begin > patience())
-        stop(str("rank ", mail.rank(), " waited in vain for ", whom, " in round ", round.number));
+        stop(str("rank ", mail.rank(), " waited in vain for ", whom(), " in round ", round.number));
       std::this_thread::sleep_for(std::chrono::microseconds{50});
     }
     return true;
   };
   if (is_planted(mail.rank(), round.number)) {
     shared.error = ncclRemoteError;
-    if (!until([] { return false; }, "nobody")) return false;
+    if (!until([] { return false; }, [] { return std::string{"nobody"}; })) return false;
   }
   if (!mail.begin(round.number, until)) return false;
   std::vector<Message> messages;

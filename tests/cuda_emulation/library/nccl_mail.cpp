@@ -94,7 +94,7 @@ bool Mail::begin(std::uint64_t round, const Until& until) {
           if (box(peer).taken + 1 < round) return false;
         return true;
       },
-      "those that read");
+      [] { return std::string{"those that read"}; });
 }
 
 bool Mail::post(std::uint64_t round, const std::string& op, std::span<const Message> messages, const Until& until) {
@@ -110,7 +110,7 @@ bool Mail::post(std::uint64_t round, const std::string& op, std::span<const Mess
           if (box(peer).posted < round) return false;
         return true;
       },
-      names_of_missing(round));
+      [&] { return names_of_missing(round); });
 }
 
 std::vector<Message> Mail::messages_of(std::size_t rank, std::size_t peer, bool sends) const {

@@ -40,7 +40,7 @@ class Mail {
 
   // Where this rank's bytes of the round go, once all have taken those of the round before; then they are posted. False
   // from here on: given up.
-  using Until = std::function<bool(const std::function<bool()>& holds, const std::string& whom)>;
+  using Until = std::function<bool(const std::function<bool()>& holds, const std::function<std::string()>& whom)>;
   bool begin(std::uint64_t round, const Until& until);
   std::byte* bytes() const { return bytes_of(rank_); }
   bool post(std::uint64_t round, const std::string& op, std::span<const Message> messages, const Until& until);

