@@ -42,7 +42,7 @@ def made(name, make):
     return path
 
 
-def trained(name, start=None, steps=EXTRA_STEPS, rate=5e-4, warmup=WARMUP, **changes):
+def trained(name, start=None, steps=EXTRA_STEPS, rate=2e-4, warmup=WARMUP, **changes):
     """A run of so many steps, from another run's parameters, or from nothing; one that was stopped goes on."""
     folder, done = FOLDER / name, FOLDER / name / "done"
     if not done.exists():
@@ -136,16 +136,15 @@ def rows():
         title = name.replace("-", " ")
         nearest = rounded(f"{name}-nearest", full, bits, **scales)
         table.row(f"{title}, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
-        for way, (what, shared, changes) in ways.items():
-            run = trained(f"{name}-{way}", teacher, **quantized(bits, **scales, **shared), **changes)
+        for way, (what, shared) in ways.items():
+            run = trained(f"{name}-{way}", teacher, **quantized(bits, **scales, **shared))
             table.row(f"{title}, {what} ({table.recovered(run, nearest):.0%} recovered)", run,
                       packed(f"{name}-{way}", "convert", run))
 
-    aware = ("trained aware of it", {}, {})
-    late = ("trained aware of it in the second half", {"schedule_offset": EXTRA_STEPS // 2}, {})
-    by_float = ("trained aware of it and taught by float32", {}, taught(full, 0.9, 1))
-    quantization("int4-tensors", 4, TENSORS, aware=aware, late=late, taught=by_float)
-    quantization("int4-rows", 4, ROWS, aware=aware, late=late)
+    aware = ("trained aware of it", {})
+    learned = ("with learned steps", {"learned_step_sizes": True})
+    quantization("int4-tensors", 4, TENSORS, aware=aware, learned=learned)
+    quantization("int4-rows", 4, ROWS, aware=aware, learned=learned)
     quantization("ternary-rows", 2, ROWS, aware=aware)
 
     for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS // 2)),

@@ -109,7 +109,8 @@ bool carry_out(Shared& shared, const Round& round) {
   }
   if (!mail.post(round.number, round.op, messages, until)) return false;
   // Ranks that do not fit stand still, until somebody notices.
-  if (const std::string why = mail.mismatch(); !why.empty() && !until([] { return false; }, "a fit: " + why))
+  if (const std::string why = mail.mismatch();
+      !why.empty() && !until([] { return false; }, [&] { return "a fit: " + why; }))
     return false;
   std::vector<std::size_t> read(mail.size());
   for (const Part& part : round.parts) {
