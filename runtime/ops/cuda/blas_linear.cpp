@@ -1,5 +1,7 @@
 #include "runtime/ops/cuda/blas_linear.h"
 
+#include <utility>
+
 #include "runtime/ops/cuda/cublas.h"
 #include "runtime/ops/cuda/stream.h"
 #include "runtime/ops/cuda/table.h"
@@ -13,38 +15,31 @@ bool multiplies(Device& device, const BlasProduct& p) {
   return p.m != 0 && p.n != 0 && p.k != 0 && multiply(p, stream_of(device));
 }
 
+BlasProduct product_of(const LinearForward& f) {
+  return {.dtype = f.y.dtype,
+          .transposes_a = true,
+          .transposes_b = false,
+          .adds = false,
+          .m = f.out,
+          .n = f.rows,
+          .k = f.in,
+          .a = f.weight.data,
+          .b = f.x.data,
+          .bias = f.bias.data,
+          .d = f.y.data};
+}
+
 void linear(Device& device, const LinearForward& f) {
-  if (!multiplies(device, {.dtype = f.y.dtype,
-                           .transposes_a = true,
-                           .transposes_b = false,
-                           .adds = false,
-                           .m = f.out,
-                           .n = f.rows,
-                           .k = f.in,
-                           .a = f.weight.data,
-                           .b = f.x.data,
-                           .bias = f.bias.data,
-                           .d = f.y.data}))
-    linear_kernels().forward(device, f);
+  if (!multiplies(device, product_of(f))) linear_kernels().forward(device, f);
 }
 
 // The library's GELU is the tanh form, in arithmetic whose error NVIDIA does not state. Half precision rounds away as
 // much as the fastest tanh of a GPU loses (2^-11); float32 would show it, and keeps ours (decisions/0021).
 bool linear_activated(Device& device, const LinearActivated& a) {
-  const LinearForward& f = a.product;
-  if (a.kind != Activation::gelu_tanh || f.y.dtype == DType::float32) return false;
-  return multiplies(device, {.dtype = f.y.dtype,
-                             .transposes_a = true,
-                             .transposes_b = false,
-                             .adds = false,
-                             .m = f.out,
-                             .n = f.rows,
-                             .k = f.in,
-                             .a = f.weight.data,
-                             .b = f.x.data,
-                             .bias = f.bias.data,
-                             .d = a.activated.data,
-                             .before = f.y.data});
+  if (a.kind != Activation::gelu_tanh || a.product.y.dtype == DType::float32) return false;
+  BlasProduct product = product_of(a.product);
+  product.before = std::exchange(product.d, a.activated.data);
+  return multiplies(device, product);
 }
 
 void linear_input_gradient(Device& device, const LinearInputGradient& g) {
