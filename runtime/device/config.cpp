@@ -20,10 +20,7 @@ void DeviceConfig::declare(Section& device) {
           "What one rank may hold; 0: no limit but the machine's. A job whose plan exceeds it is refused before its "
           "first step, with what would fit; beyond it a run ends with an account of every byte.");
   device.bytes("host_memory", host_memory)
-      .about(
-          "What one rank may hold in host memory of what is offloaded there; 0: no "
-          "limit but "
-          "the machine's.");
+      .about("What one rank may hold in host memory of what is offloaded there; 0: no limit but the machine's.");
   device.key("cuda_graphs", cuda_graphs)
       .about(
           "Each unit's forward, and its backward, reach a GPU as one CUDA graph, captured anew each time and updated "

@@ -23,4 +23,14 @@ inline void check_indices(std::string_view op, std::string_view what, const Tens
                        ", expected 0 to ", limit - 1, also_outside ? str(" or ", also) : ""));
 }
 
+// What is asked of a table that is not stored as numbers. numbers: (count) int32, each of a row; y: (count, width)
+// float32
+inline void check_rows(std::string_view op, const Tensor& numbers, std::size_t rows, std::size_t width,
+                       const Tensor& y) {
+  check_dtype(op, "numbers", numbers, DType::int32);
+  check_dtype(op, "output", y, DType::float32);
+  check_matrix(op, "output", y, numbers.size(), width);
+  check_indices(op, "number", numbers, rows, 0);
+}
+
 }  // namespace tranche::ops

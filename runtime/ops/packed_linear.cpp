@@ -105,10 +105,7 @@ void packed_linear(const Tensor& x, float scale, std::int32_t zero, const Packed
 
 void packed_rows(const Tensor& numbers, const PackedWeight& table, const Tensor& y) {
   constexpr std::string_view op = "packed_rows";
-  check_dtype(op, "numbers", numbers, DType::int32);
-  check_dtype(op, "output", y, DType::float32);
-  check_matrix(op, "output", y, numbers.size(), table.shape.in);
-  check_indices(op, "number", numbers, table.shape.out, 0);
+  check_rows(op, numbers, table.shape.out, table.shape.in, y);
   kernels_of(y.device())
       .packed.rows(y.device(), {.numbers = elements_of(numbers).as<const std::int32_t>(),
                                 .table = packed_elements_of(op, table),

@@ -66,10 +66,7 @@ void sparse_linear(const Tensor& x, const SparseWeight& weight, const Tensor& bi
 
 void sparse_rows(const Tensor& numbers, const SparseWeight& table, const Tensor& y) {
   constexpr std::string_view op = "sparse_rows";
-  check_dtype(op, "numbers", numbers, DType::int32);
-  check_dtype(op, "output", y, DType::float32);
-  check_matrix(op, "output", y, numbers.size(), table.shape.in);
-  check_indices(op, "number", numbers, table.shape.out, 0);
+  check_rows(op, numbers, table.shape.out, table.shape.in, y);
   kernels_of(y.device())
       .sparse.rows(y.device(), {.numbers = elements_of(numbers).as<const std::int32_t>(),
                                 .table = sparse_elements_of(op, table),

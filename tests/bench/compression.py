@@ -59,8 +59,9 @@ def trained(name, start=None, steps=EXTRA_STEPS, rate=2e-4, warmup=WARMUP, **cha
 
 def rounded(name, of, bits, **shared):
     """A run's weights as they are, seen by a forward that quantizes: one step of no length."""
-    return trained(name, of, 1, **quantized(bits, **shared), **{"optimizer.params.lr": 0, "optimizer.params.weight_decay": 0,
-                                                      "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0}}})
+    return trained(name, of, 1, **quantized(bits, **shared), **{
+        "optimizer.params.lr": 0, "optimizer.params.weight_decay": 0,
+        "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0}}})
 
 
 ROWS = {"group_columns": 100000}  # a scale for each row
