@@ -30,7 +30,9 @@ if(TRANCHE_WERROR)
 endif()
 
 if(TRANCHE_SANITIZE STREQUAL "address")
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  # Not what the address checks find by themselves, at a third of the time to compile.
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize=null,object-size,vptr -fno-sanitize-recover=undefined
+                      -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 elseif(TRANCHE_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread)

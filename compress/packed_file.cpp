@@ -15,15 +15,14 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the file's numbers are little-endian");
 
-constexpr hdf5::FileKind kind{.format = "tranche packed",
-                              .version = 1,
-                              .name = "packed model",
-                              .maker = "tranche compress quantize",
-                              .exit = Exit::checkpoint};
+constexpr hdf5::FileKind packed_kind{.format = "tranche packed",
+                                     .version = 1,
+                                     .name = "packed model",
+                                     .maker = "tranche compress quantize",
+                                     .exit = Exit::checkpoint};
 constexpr std::uint64_t piece = 1u << 20;            // of /bytes read at once, while it is checked
 constexpr std::uint64_t chunk = 16384;               // of /bytes: the last one is stored whole
 constexpr std::uint64_t most_elements = 1ull << 40;  // of a tensor: no product of two sizes overflows
-constexpr float least_scale = 0x1p-100f, most_scale = 0x1p100f;
 
 std::span<const std::uint8_t> unsigned_bytes(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
@@ -133,12 +132,12 @@ void PackedWriter::finish(const PackedDescription& description) {
   checksum_.add(description.tokenizer_bytes);
   file_.set_attribute("tokenizer", description.tokenizer_kind);
   file_.set_attribute("checksum", checksum_.hex());
-  hdf5::finish_file(file_, kind, partial_, path_);
+  hdf5::finish_file(file_, packed_kind, partial_, path_);
   finished_ = true;
 }
 
 PackedFile::PackedFile(const std::filesystem::path& path)
-    : path_(path), file_(hdf5::open_file(path, kind)), bytes_(file_.dataset("bytes")) {
+    : path_(path), file_(hdf5::open_file(path, packed_kind)), bytes_(file_.dataset("bytes")) {
   const Doing frame{[&] { return str("reading the packed model ", path_.string()); }};
   const std::string contents = text_of(file_, "contents");
   description_.tokenizer_kind = file_.text_attribute("tokenizer");

@@ -12,8 +12,6 @@
 namespace tranche::compress {
 namespace {
 
-constexpr float least_scale = 0x1p-100f, most_scale = 0x1p100f;
-
 std::int32_t level_of(float x, float scale, ops::Levels levels) {
   const float level = std::nearbyint(x / scale);
   return static_cast<std::int32_t>(std::clamp(level, static_cast<float>(levels.low), static_cast<float>(levels.high)));

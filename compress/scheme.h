@@ -53,7 +53,8 @@ constexpr ops::Levels levels_of(TensorForm form) {
   return {-half, half - 1};
 }
 
-inline constexpr std::size_t most_in_group = 128;  // of columns, where activations are words
+inline constexpr std::size_t most_in_group = 128;                       // of columns, where activations are words
+inline constexpr float least_scale = 0x1p-100f, most_scale = 0x1p100f;  // that a packed file has: products stay finite
 
 struct Plan {
   TensorForm form = TensorForm::float32;

@@ -13,11 +13,11 @@
 namespace tranche::compress {
 namespace {
 
-constexpr hdf5::FileKind kind{.format = "tranche logits",
-                              .version = 1,
-                              .name = "file of logits",
-                              .maker = "tranche store-logits",
-                              .exit = Exit::data};
+constexpr hdf5::FileKind logits_kind{.format = "tranche logits",
+                                     .version = 1,
+                                     .name = "file of logits",
+                                     .maker = "tranche store-logits",
+                                     .exit = Exit::data};
 
 hdf5::Type type_of(DType dtype) {
   if (dtype == DType::bfloat16) return hdf5::Type::bfloat16;
@@ -152,12 +152,12 @@ void LogitsWriter::finish() {
   file_.set_attribute("samples", static_cast<std::int64_t>(origin_.samples));
   file_.set_attribute("sequence_length", static_cast<std::int64_t>(origin_.sequence_length));
   file_.set_attribute("kept", static_cast<std::int64_t>(kept_));
-  hdf5::finish_file(file_, kind, partial_, path_);
+  hdf5::finish_file(file_, logits_kind, partial_, path_);
   finished_ = true;
 }
 
 StoredLogits::StoredLogits(const std::filesystem::path& path)
-    : path_(path), file_(hdf5::open_file(path, kind)), values_(file_.dataset("values")) {
+    : path_(path), file_(hdf5::open_file(path, logits_kind)), values_(file_.dataset("values")) {
   const Doing frame{[&] { return str("reading the logits in ", path_.string()); }};
   origin_ = {.teacher = file_.text_attribute("teacher"),
              .data = file_.text_attribute("data"),

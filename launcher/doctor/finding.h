@@ -1,7 +1,10 @@
 // What `tranche doctor` found of one thing.
 #pragma once
 
+#include <cstddef>
 #include <string>
+
+#include "runtime/device/ledger.h"
 
 namespace tranche::doctor {
 
@@ -15,5 +18,8 @@ struct Finding {
 inline void advise(Finding& finding, const std::string& advice) {
   finding.advice += (finding.advice.empty() ? "" : "; ") + advice;
 }
+
+// Of bytes in a second.
+inline std::string rate_text(double rate) { return in_units(static_cast<std::size_t>(rate)) + "/s"; }
 
 }  // namespace tranche::doctor

@@ -60,8 +60,6 @@ std::map<std::string, Together> by_host(const RanksReport& report) {
   return hosts;
 }
 
-std::string rate_text(double rate) { return in_units(static_cast<std::size_t>(rate)) + "/s"; }
-
 }  // namespace
 
 std::string text_of(const RankReport& rank) { return compact(json_of(rank)); }

@@ -103,8 +103,6 @@ double read_rate(const File& file, std::size_t bytes, const std::vector<std::byt
   return static_cast<double>(read) / seconds_since(begin);
 }
 
-std::string rate_text(double rate) { return in_units(static_cast<std::size_t>(rate)) + "/s"; }
-
 }  // namespace
 
 Finding judge_room(const Room& room) {

@@ -23,7 +23,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
-constexpr std::chrono::seconds patience{10};  // the page speaks twice a second
+constexpr std::chrono::seconds viewers_patience{10};  // the page speaks twice a second
 
 std::string host_and_port(const PageAddress& page) {
   return page.host.find(':') == page.host.npos ? str(page.host, ":", page.port) : str("[", page.host, "]:", page.port);
@@ -38,7 +38,7 @@ asio::awaitable<void> follow(PageAddress page, EventParser::Hear hear) {
   asio::ip::tcp::resolver resolver{stream.get_executor()};
   const auto found = co_await resolver.async_resolve(page.host, str(page.port), told());
   ensure(Exit::usage, !error, "no machine ", page.host, " can be found (", error.message(), ")");
-  stream.expires_after(patience);
+  stream.expires_after(viewers_patience);
   co_await stream.async_connect(found, told());
   ensure(Exit::usage, !error, "nothing listens on ", where, " (", error.message(),
          "): is this the --port of a tranche launch that runs there, and does its --bind reach here?");
@@ -65,10 +65,10 @@ asio::awaitable<void> follow(PageAddress page, EventParser::Hear hear) {
   events.feed(text_of(buffer.data()));
   std::vector<char> piece(std::size_t{1} << 16);
   for (;;) {
-    stream.expires_after(patience);
+    stream.expires_after(viewers_patience);
     const std::size_t bytes = co_await stream.async_read_some(asio::buffer(piece), told());
     ensure(Exit::data, error != beast::error::timeout, "the page on ", where, " has said nothing for ",
-           patience.count(), " s");
+           viewers_patience.count(), " s");
     if (error) co_return;
     events.feed({piece.data(), bytes});
   }

@@ -45,7 +45,7 @@ asio::ip::address address_of(const std::string& text) {
 }
 
 // A server of both IPv6 and IPv4 sees 127.0.0.1 as ::ffff:127.0.0.1.
-bool is_loopback(const asio::ip::address& address) {
+bool loops_back(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped())
     return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
   return address.is_loopback();
@@ -172,7 +172,7 @@ struct HttpServer::State {
       response.body() = str(http::obsolete_reason(status), "\n");
       return response;
     };
-    switch (access.admit({.from_loopback = is_loopback(peer),
+    switch (access.admit({.from_loopback = loops_back(peer),
                           .host = view(request[http::field::host]),
                           .target = view(request.target()),
                           .authorization = view(request[http::field::authorization]),
@@ -239,7 +239,7 @@ struct HttpServer::State {
   }
 };
 
-bool is_loopback(const std::string& address) { return is_loopback(address_of(address)); }
+bool is_loopback(const std::string& address) { return loops_back(address_of(address)); }
 
 HttpServer::HttpServer(asio::io_context& io, const PagePlace& place, Source source) {
   try {

@@ -15,7 +15,7 @@ namespace {
 
 using Lines = std::vector<Line>;
 
-constexpr std::size_t fewest_chart_rows = 3, most_chart_rows = 12, most_events = 6;
+constexpr std::size_t fewest_chart_rows = 3, most_chart_rows = 12, most_event_rows = 6;
 constexpr std::size_t label = 15;   // columns of a figure's name
 constexpr std::size_t lately = 20;  // steps over which speed is taken
 
@@ -161,13 +161,13 @@ Lines memory(const RunView& run) {
 // What the supervisor saw, then what steps say: the newest first.
 Lines happenings(const RunView& run) {
   Lines lines;
-  for (auto event = run.events.rbegin(); event != run.events.rend() && lines.size() + 2 < most_events; ++event)
+  for (auto event = run.events.rbegin(); event != run.events.rend() && lines.size() + 2 < most_event_rows; ++event)
     lines.emplace_back().add(*event, Style::bold);
-  for (auto step = run.steps.rbegin(); step != run.steps.rend() && lines.size() < most_events; ++step) {
+  for (auto step = run.steps.rbegin(); step != run.steps.rend() && lines.size() < most_event_rows; ++step) {
     if (step->skipped)
       lines.emplace_back().add(
           str("step ", step->step, ": skipped, the gradient overflowed at scale ", digits("%.10g", step->loss_scale)));
-    if (step->saving_seconds > 0 && lines.size() < most_events)
+    if (step->saving_seconds > 0 && lines.size() < most_event_rows)
       lines.emplace_back().add(
           str("step ", step->step - 1, ": saved; training waited ", digits("%.3g", step->saving_seconds), " s"));
   }

@@ -19,7 +19,7 @@ std::string sha256_of(std::string_view bytes) {
   return digest.hex();
 }
 
-std::string bytes_of(const std::filesystem::path& path) {
+std::string contents_of(const std::filesystem::path& path) {
   std::ifstream file{path, std::ios::binary};
   ensure(Exit::data, file.is_open(), path.string(), ": cannot be opened");
   std::string bytes{std::istreambuf_iterator<char>{file}, {}};
@@ -36,7 +36,7 @@ std::unique_ptr<Tokenizer> open_file(const std::filesystem::path& file) {
   if (name.ends_with("vocab.json")) return open_bpe(file, "merges.txt");
   if (name.ends_with("encoder.json")) return open_bpe(file, "vocab.bpe");
   if (name.ends_with(".json")) return std::make_unique<BpeTokenizer>(read_tokenizer_json(file), file.string());
-  if (name.ends_with(".model")) return std::make_unique<SentencePieceTokenizer>(bytes_of(file), file.string());
+  if (name.ends_with(".model")) return std::make_unique<SentencePieceTokenizer>(contents_of(file), file.string());
   fail(Exit::data, str(file.string(),
                        ": expected a tokenizer.json, a vocab.json or encoder.json with its merges beside "
                        "it, or a SentencePiece .model"));

@@ -18,7 +18,6 @@
 namespace tranche {
 namespace {
 
-constexpr std::size_t page = 4096;
 constexpr std::size_t least_mapped = std::size_t{64} << 20;
 
 [[noreturn]] void refuse(Exit exit, int descriptor, const std::string& what) {

@@ -10,9 +10,7 @@
 #include "runtime/base/round.h"
 
 namespace tranche {
-namespace {
-constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
-}
+namespace {}
 
 std::byte* reserve_addresses(std::size_t bytes) {
   void* room = ::mmap(nullptr, bytes + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

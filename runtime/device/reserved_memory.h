@@ -5,7 +5,9 @@
 
 namespace tranche {
 
-// The first of `bytes` addresses (a multiple of 4 KiB) that nothing has and nothing may touch, at a multiple of a huge
+inline constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;  // of addresses
+
+// The first of `bytes` addresses (a multiple of `page`) that nothing has and nothing may touch, at a multiple of a huge
 // page; null, with errno, where the system has no more. munmap gives them back.
 std::byte* reserve_addresses(std::size_t bytes);
 
@@ -22,7 +24,7 @@ class ReservedMemory {
 
   std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
-  // Makes [begin, end), multiples of 4 KiB, readable and writable, zero where it is first touched. False: the system
+  // Makes [begin, end), multiples of `page`, readable and writable, zero where it is first touched. False: the system
   // promises no more memory.
   bool open(std::size_t begin, std::size_t end);
 

@@ -60,6 +60,12 @@ TEST(Tree, HasFilesOfOneIdea) { EXPECT_THAT(over_the_tree(too_long), IsEmpty());
 
 TEST(Tree, GuardsItsHeaders) { EXPECT_THAT(over_the_tree(unguarded_headers), IsEmpty()); }
 
+TEST(Tree, IncludesEachHeaderFirstInItsOwnSource) {
+  std::set<std::string> present;
+  for (const Source& source : tree()) present.insert(source.path);
+  EXPECT_THAT(over_the_tree([&](const Source& source) { return own_header_late(source, present); }), IsEmpty());
+}
+
 TEST(Tree, NamesNoMachine) { EXPECT_THAT(over_the_tree(machine_paths), IsEmpty()); }
 
 TEST(Tree, HasTheFoldersOfTheDesign) { EXPECT_THAT(unknown_folders(top_level_folders(".")), IsEmpty()); }
@@ -184,6 +190,15 @@ TEST(Length, IsThatOfOneIdea) {
 TEST(Headers, AreGuarded) {
   EXPECT_THAT(unguarded_headers({"amp/a.h", "int x();\n"}), testing::SizeIs(1));
   EXPECT_THAT(unguarded_headers({"amp/a.h", "// a\n#pragma once\n"}), IsEmpty());
+}
+
+TEST(Headers, AreFirstInTheirOwnSource) {
+  const std::set<std::string> present{"amp/a.h", "amp/a.cpp", "amp/main.cpp"};
+  EXPECT_THAT(own_header_late({"amp/a.cpp", "// a\n#include \"amp/a.h\"\n\n#include <cmath>\n"}, present), IsEmpty());
+  EXPECT_THAT(own_header_late({"amp/a.cpp", "#include <cmath>\n\n#include \"amp/a.h\"\n"}, present),
+              testing::SizeIs(1));
+  EXPECT_THAT(own_header_late({"amp/a.cpp", "int x;\n"}, present), testing::SizeIs(1));
+  EXPECT_THAT(own_header_late({"amp/main.cpp", "#include <cmath>\n"}, present), IsEmpty());
 }
 
 TEST(Machines, AreNotNamed) {

@@ -228,6 +228,16 @@ Violations unguarded_headers(const Source& source) {
   return {at(source, 1, "a header without #pragma once")};
 }
 
+Violations own_header_late(const Source& source, const std::set<std::string>& present) {
+  if (!ends_with(source.path, ".cpp")) return {};
+  const std::string own = source.path.substr(0, source.path.size() - 4) + ".h";
+  const std::vector<Include> includes = includes_of(source);
+  if (!present.contains(own) || (!includes.empty() && includes.front().quoted && includes.front().name == own))
+    return {};
+  return {at(source, includes.empty() ? 1 : includes.front().line,
+             "its own header, " + own + ", is not what it includes first")};
+}
+
 Violations machine_paths(const Source& source) {
   // In pieces, so that this file does not violate itself.
   static const std::regex path{

@@ -2,6 +2,7 @@
 // "path:line: what is wrong" per violation, and nothing for a file in order.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,10 @@ Violations too_long(const Source& source);
 
 // A header that could be included twice.
 Violations unguarded_headers(const Source& source);
+
+// A .cpp beside a header of its name, among the paths `present`, that includes another header before it, or not that
+// one: so each such header compiles alone.
+Violations own_header_late(const Source& source, const std::set<std::string>& present);
 
 // A path of the machine on which something was written.
 Violations machine_paths(const Source& source);

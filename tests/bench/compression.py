@@ -11,6 +11,8 @@ JOB = Path(__file__).parent / "compression.jsonc"
 FOLDER, TEACHER_STEPS, EXTRA_STEPS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 SAMPLES = 400
 WARMUP = 20
+# Weights that are rounded want a small rate; what has lost weights learns back faster at a large one, in more steps.
+GENTLE, QUICK = {"rate": 2e-4, "steps": EXTRA_STEPS}, {"rate": 1e-3, "steps": 2 * EXTRA_STEPS}
 
 
 def tranche(*arguments):
@@ -42,7 +44,7 @@ def made(name, make):
     return path
 
 
-def trained(name, start=None, steps=EXTRA_STEPS, rate=2e-4, warmup=WARMUP, **changes):
+def trained(name, start=None, *, steps, rate, warmup=WARMUP, **changes):
     """A run of so many steps, from another run's parameters, or from nothing; one that was stopped goes on."""
     folder, done = FOLDER / name, FOLDER / name / "done"
     if not done.exists():
@@ -59,8 +61,8 @@ def trained(name, start=None, steps=EXTRA_STEPS, rate=2e-4, warmup=WARMUP, **cha
 
 def rounded(name, of, bits, **shared):
     """A run's weights as they are, seen by a forward that quantizes: one step of no length."""
-    return trained(name, of, 1, **quantized(bits, **shared), **{
-        "optimizer.params.lr": 0, "optimizer.params.weight_decay": 0,
+    return trained(name, of, steps=1, rate=0, **quantized(bits, **shared), **{
+        "optimizer.params.weight_decay": 0,
         "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0}}})
 
 
@@ -105,10 +107,14 @@ def figures(model):
 
 
 class Table:
-    def __init__(self, of):
-        self.of = figures(of)
-        print(f"| | bytes | of float32 | loss | of float's | tokens/s |\n|---|---|---|---|---|---|\n"
-              f"| float32 | {self.of['bytes']} | | {self.of['loss']:.4f} | | {self.of['rate']:.0f} |", flush=True)
+    def __init__(self):
+        print("| | bytes | of float32 | loss | of float's | tokens/s |\n|---|---|---|---|---|---|", flush=True)
+
+    def float(self, name, model):
+        """What the rows behind it are compared with."""
+        self.of = figures(model)
+        print(f"| {name} | {self.of['bytes']} | | {self.of['loss']:.4f} | | {self.of['rate']:.0f} |", flush=True)
+        return model
 
     def row(self, name, model, file=None):
         """model: what computes the loss; file: what holds it, if that is another."""
@@ -118,57 +124,77 @@ class Table:
 
     def recovered(self, better, than):
         """The part of what `than` loses against float that `better` does not."""
-        return (figures(than)["loss"] - figures(better)["loss"]) / (figures(than)["loss"] - self.of["loss"])
+        part = (figures(than)["loss"] - figures(better)["loss"]) / (figures(than)["loss"] - self.of["loss"])
+        return f"{part:.0%} recovered"
 
 
-def rows():
-    teacher = trained("teacher", steps=TEACHER_STEPS, rate=1.5e-3, warmup=100)
-    full = trained("float", teacher)
-    table = Table(full)
-    table.row("the same before the extra steps", teacher)
-
+def quantization(table, teacher, full):
     table.row("int8, dynamic", packed("int8-dynamic", "quantize", full, "--scheme", "int8-dynamic"))
     ranges = made("ranges.json", lambda path: tranche("calibrate", full, "-o", path))
     table.row("int8, static", packed("int8-static", "quantize", full, "--scheme", "int8-static", "--ranges", ranges))
     table.row("int4, groups of 64", packed("int4", "quantize", full, "--scheme", "int4-weight"))
 
-    def quantization(name, bits, scales, **ways):
-        """Rounding to nearest, and what training wins back of its loss in each way."""
+    aware, learned = ("trained aware of it", {}), ("with learned steps", {"learned_step_sizes": True})
+    for name, bits, scales, ways in (("int4-tensors", 4, TENSORS, {"aware": aware, "learned": learned}),
+                                     ("int4-rows", 4, ROWS, {"aware": aware, "learned": learned}),
+                                     ("ternary-rows", 2, ROWS, {"aware": aware})):
         title = name.replace("-", " ")
         nearest = rounded(f"{name}-nearest", full, bits, **scales)
         table.row(f"{title}, rounded to nearest", nearest, packed(f"{name}-nearest", "convert", nearest))
         for way, (what, shared) in ways.items():
-            run = trained(f"{name}-{way}", teacher, **quantized(bits, **scales, **shared))
-            table.row(f"{title}, {what} ({table.recovered(run, nearest):.0%} recovered)", run,
-                      packed(f"{name}-{way}", "convert", run))
+            run = trained(f"{name}-{way}", teacher, **GENTLE, **quantized(bits, **scales, **shared))
+            table.row(f"{title}, {what} ({table.recovered(run, nearest)})", run, packed(f"{name}-{way}", "convert", run))
 
-    aware = ("trained aware of it", {})
-    learned = ("with learned steps", {"learned_step_sizes": True})
-    quantization("int4-tensors", 4, TENSORS, aware=aware, learned=learned)
-    quantization("int4-rows", 4, ROWS, aware=aware, learned=learned)
-    quantization("ternary-rows", 2, ROWS, aware=aware)
 
-    for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS // 2)),
-                       ("two of four", pruned(None, EXTRA_STEPS // 2, block_pattern="2:4")),
-                       ("a tenth of the weights", pruned(0.1, EXTRA_STEPS // 2))):
-        run = trained("sparse-" + name.replace(" ", "-"), teacher, **what)
+def sparsity(table, teacher):
+    for name, what in (("half of the weights", pruned(0.5, EXTRA_STEPS)),
+                       ("two of four", pruned(None, EXTRA_STEPS, block_pattern="2:4")),
+                       ("a tenth of the weights", pruned(0.1, EXTRA_STEPS))):
+        run = trained("sparse-" + name.replace(" ", "-"), teacher, **QUICK, **what)
         table.row(f"{name} left", run, packed(run.name, "convert", run))
 
+
+def structure(table, teacher, full):
     small = made("small", lambda path: tranche("compress", "prune-structure", teacher, "--heads", 0.5, "--neurons", 0.5,
                                                "-o", path))
     table.row("half of heads and neurons removed", small)
-    alone = trained("small-alone", small)
+    alone = trained("small-alone", small, **QUICK)
     table.row("the same, trained on", alone)
-    student = trained("small-taught", small, **taught(full, 0.9, 2))
-    table.row(f"the same, taught by float32 ({table.recovered(student, alone):.0%} recovered)", student)
+    student = trained("small-taught", small, **QUICK, **taught(full, 1, 2))
+    table.row(f"the same, taught by float32 ({table.recovered(student, alone)})", student)
 
-    low = made("low", lambda path: tranche("compress", "low-rank", teacher, "--size", 0.5, "-o", path))
-    table.row("low rank, half the size", low)
-    table.row("the same, trained on", trained("low-on", low))
-    seen = made("low-by-outputs", lambda path: tranche("compress", "low-rank", teacher, "--size", 0.5, "--error", "outputs",
-                                                       "-o", path))
-    table.row("low rank by outputs, half the size", seen)
-    table.row("the same, trained on", trained("low-by-outputs-on", seen))
+    # Where text is plenty, a teacher says little that the text does not.
+    few = {"data.train": str(FOLDER / "few.h5")}
+    short = {**QUICK, "steps": EXTRA_STEPS}
+    stopped = trained("small-few-stopped", small, **{**short, "steps": EXTRA_STEPS // 4}, **few)
+    table.row("the same, trained on a twentieth of the text, a quarter of the steps", stopped)
+    alone = trained("small-few-alone", small, **short, **few)
+    table.row("the same, trained on a twentieth of the text", alone)
+    student = trained("small-few-taught", small, **short, **few, **taught(full, 1, 2))
+    table.row(f"the same, taught on a twentieth of the text ({table.recovered(student, alone)}; "
+              f"of the better of the two, {table.recovered(student, min(alone, stopped, key=lambda run: figures(run)['loss']))})",
+              student)
+
+
+def low_rank(table, teacher):
+    for name, title, options in (("low", "low rank, half the size", ()),
+                                 ("low-by-outputs", "low rank by outputs, half the size", ("--error", "outputs"))):
+        low = made(name, lambda path, options=options: tranche("compress", "low-rank", teacher, "--size", 0.5, *options,
+                                                               "-o", path))
+        table.row(title, low)
+        table.row("the same, trained on", trained(f"{name}-on", low, **QUICK))
+
+
+def rows():
+    table = Table()
+    teacher = trained("teacher", steps=TEACHER_STEPS, rate=1.5e-3, warmup=100)
+    full = table.float(f"float32, {EXTRA_STEPS} more steps", trained("float", teacher, **GENTLE))
+    table.row("the same before the extra steps", teacher)
+    quantization(table, teacher, full)
+    full = table.float(f"float32, {2 * EXTRA_STEPS} more steps", trained("float-quick", teacher, **QUICK))
+    sparsity(table, teacher)
+    structure(table, teacher, full)
+    low_rank(table, teacher)
 
 
 if __name__ == "__main__":

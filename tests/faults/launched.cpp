@@ -1,8 +1,8 @@
 // What happens to jobs under `tranche launch` beside the faults of matrix.cpp: whatever it is, they end with the bits
 // of a run that nothing happened to.
-#include <gmock/gmock.h>
-
 #include "tests/faults/launched.h"
+
+#include <gmock/gmock.h>
 
 namespace tranche {
 namespace {

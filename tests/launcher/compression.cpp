@@ -1,11 +1,12 @@
 // Jobs that compress while they train, from the job file to the packed model.
+#include "tests/launcher/compression.h"
+
 #include <gmock/gmock.h>
 
 #include <tuple>
 
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
-#include "tests/launcher/compression.h"
 
 namespace tranche {
 namespace {

@@ -34,7 +34,6 @@ void permit(const std::byte* begin, std::size_t bytes) {
 }
 
 constexpr int madvise_collapse = 25;  // MADV_COLLAPSE, since Linux 6.1: older headers lack it
-constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
 
 // What peers read. A rank's activations and optimizer state are nobody else's business.
 bool is_read_by_peers(Category category) {

@@ -8,7 +8,8 @@
 // is.
 //
 // TRANCHE_EMULATED_NCCL_FAULT=RANK:NUMBER: that rank's collective of that number, from 1, never ends, and NCCL says so.
-#include <nccl.h>
+#include "tests/cuda_emulation/library/nccl.h"
+
 #include <unistd.h>
 
 #include <atomic>
