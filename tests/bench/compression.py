@@ -171,9 +171,9 @@ def structure(table, teacher, full):
     alone = trained("small-few-alone", small, **short, **few)
     table.row("the same, trained on a twentieth of the text", alone)
     student = trained("small-few-taught", small, **short, **few, **taught(full, 1, 2))
+    better = min(alone, stopped, key=lambda run: figures(run)["loss"])
     table.row(f"the same, taught on a twentieth of the text ({table.recovered(student, alone)}; "
-              f"of the better of the two, {table.recovered(student, min(alone, stopped, key=lambda run: figures(run)['loss']))})",
-              student)
+              f"of the better of the two, {table.recovered(student, better)})", student)
 
 
 def low_rank(table, teacher):

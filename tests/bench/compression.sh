@@ -3,8 +3,9 @@
 #
 #   tests/bench/compression.sh [FOLDER [STEPS [EXTRA]]]     runs/compression, 1,500 steps of the float model, 500 more
 #
-# What has lost weights gets twice as many more. Goes on where it was stopped. An hour at most on two cores that are idle; losses do not depend on the machine's
-# load. Wants build/release/tranche (make build), Python 3, and the King James Bible of Debian's bible-kjv.
+# What has lost weights gets twice as many more. Goes on where it was stopped. An hour at most is meant on two cores that are
+# idle, which has not been seen yet; losses do not depend on the machine's load. Wants build/release/tranche (make build),
+# Python 3, and the King James Bible of Debian's bible-kjv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 folder=${1:-runs/compression}

@@ -85,12 +85,7 @@ template <std::size_t parts, std::size_t rows> void dots_of_few_bits(const Dots&
 }
 
 template <std::size_t parts> void dots_of_few_bits(const Dots& d) {
-  switch (d.rows) {
-    case 1: return dots_of_few_bits<parts, 1>(d);
-    case 2: return dots_of_few_bits<parts, 2>(d);
-    case 3: return dots_of_few_bits<parts, 3>(d);
-    default: return dots_of_few_bits<parts, 4>(d);
-  }
+  for_rows(d.rows, [&]<std::size_t rows>() { dots_of_few_bits<parts, rows>(d); });
 }
 
 }  // namespace

@@ -23,13 +23,18 @@ template <class Machine, std::size_t parts, std::size_t rows> void dots_of_rows(
   for (std::size_t r = 0; r < rows; ++r) Machine::store(sums[r], d.sums + 16 * r);
 }
 
-template <class Machine, std::size_t parts> TRANCHE_INLINE void dots_of(const Dots& d) {
-  switch (d.rows) {
-    case 1: return dots_of_rows<Machine, parts, 1>(d);
-    case 2: return dots_of_rows<Machine, parts, 2>(d);
-    case 3: return dots_of_rows<Machine, parts, 3>(d);
-    default: return dots_of_rows<Machine, parts, 4>(d);
+// work.template operator()<rows>(), the number of rows known when it is compiled.
+template <class Work> TRANCHE_INLINE void for_rows(std::size_t rows, const Work& work) {
+  switch (rows) {
+    case 1: return work.template operator()<1>();
+    case 2: return work.template operator()<2>();
+    case 3: return work.template operator()<3>();
+    default: return work.template operator()<most_dot_rows>();
   }
+}
+
+template <class Machine, std::size_t parts> TRANCHE_INLINE void dots_of(const Dots& d) {
+  for_rows(d.rows, [&]<std::size_t rows>() { dots_of_rows<Machine, parts, rows>(d); });
 }
 
 }  // namespace tranche::ops::TRANCHE_PATH
