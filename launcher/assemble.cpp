@@ -14,6 +14,7 @@
 #include "offload/host_placement.h"
 #include "offload/host_slices.h"
 #include "partition/canonical_sync.h"
+#include "partition/fast_sync.h"
 #include "partition/partitioned_store.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
@@ -51,6 +52,8 @@ std::unique_ptr<OptimizerPlacement> make_placement(const Job& job, const Memory&
 
 std::unique_ptr<GradientSync> make_sync(const Job& job, SumPlacement& sums, Communicator& world) {
   if (world.size() == 1) return std::make_unique<LocalSync>(sums, job.train.reduction_block);
+  if (job.train.reduction == Reduction::fast)
+    return std::make_unique<FastSync>(job.zero, job.train.reduction_block, sums, world);
   return std::make_unique<CanonicalSync>(job.zero, job.train.reduction_block, sums, world);
 }
 

@@ -132,6 +132,11 @@ void Job::complete(const JobText& text) {
          "\"reduction_block\" is ", train.reduction_block,
          ", which needs a whole local sum of the gradients: \"zero_optimization.stage\" must be 0 or 1, found ",
          zero.stage);
+  ensure(Exit::job_file,
+         train.reduction == Reduction::canonical || device.collectives != DeviceConfig::Collectives::host,
+         root_.place_of("reduction"),
+         "\"reduction\" is \"fast\", which NCCL does, and \"device.collectives\" \"host\" "
+         "does without NCCL: leave one of them out");
   check_offload();
   compression.complete(text.source);
   compression.check(make_model()->units());

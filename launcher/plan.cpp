@@ -93,7 +93,7 @@ Plan make_plan(const Job& job, std::size_t ranks_on_host) {
   for (Device* each : {&device, &host}) each->ledger().note_moments(moment);
   CountedDisk disk;
   const std::unique_ptr<Communicator> world =
-      counting_communicator(rank, job.batch.deal.ranks, on_gpus ? 1 : ranks_on_host, device);
+      counting_communicator(rank, job.batch.deal.ranks, on_gpus ? Reach{1, true} : Reach{ranks_on_host}, device);
   Assembly assembly{job, "", *world, {device, host, disk}};
 
   // Where every schedule of compression has ended.

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "launcher/gpu_limits.h"
 #include "launcher/ranks.h"
 #include "runtime/backend/cuda_backend.h"
 #include "runtime/base/log.h"
@@ -41,7 +40,6 @@ std::unique_ptr<Device> Session::make_device(const Job& job) {
   if (config.type == DeviceConfig::Type::cpu) return make_cpu_device(config);
   std::unique_ptr<Device> gpu;
   const auto open = [&] {
-    check_gpus_can(job);
     const CudaBackend& backend = open_cuda_backend();
     gpu = backend.make_device(mpi_.rank_on_host(), mpi_.ranks_on_host(), config.capacity());
     if (config.cuda_graphs) gpu->use_graphs();

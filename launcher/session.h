@@ -24,8 +24,7 @@ class Session {
   std::size_t ranks_on_host() const { return mpi_.ranks_on_host(); }
 
   // Collective: what "device.type" says, of one kind on every rank. A GPU that cannot be used ends the job with the
-  // reason (Exit 14 for what is amiss with it, Exit::job_file for what a job asks that GPUs cannot do); "auto" says the
-  // reason and takes the CPU.
+  // reason (Exit 14); "auto" says the reason and takes the CPU.
   std::unique_ptr<Device> make_device(const Job& job);
   // For what the CPU alone computes. It says so where the job names a GPU. Threads: device.threads, else
   // OMP_NUM_THREADS, else the rank's share of the host's cores.

@@ -44,7 +44,7 @@ void CanonicalSync::add_at_owners(const Unit& unit, Tensor gradient) {
     place_.add(row, dtype, sum);
   };
   wait();  // one receive buffer at a time, and one gradient that waits to be added
-  done_ = world_.exchange(gradient.byte_span(), add, "reduce " + unit.name());
+  done_ = send(gradient, add, "reduce " + unit.name());
   in_flight_ = std::move(gradient);
   if (!config_.overlap()) wait();
 }

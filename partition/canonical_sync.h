@@ -23,6 +23,13 @@ class CanonicalSync : public GradientSync {
   void end_micro_batch() override;
   Shards finish() override;
 
+ protected:
+  // Row r of the gradient to its owner, rank r; `add` gets what comes.
+  virtual Event send(const Tensor& gradient, Communicator::Consume add, std::string label) {
+    return world_.exchange(gradient.byte_span(), std::move(add), std::move(label));
+  }
+  Communicator& world() { return world_; }
+
  private:
   void add_at_owners(const Unit& unit, Tensor gradient);
   void wait();

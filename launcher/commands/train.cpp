@@ -144,12 +144,22 @@ std::unique_ptr<const Job> on_device(const Job& job, const Device& device) {
   return same;
 }
 
+void tell_reduction(const Job& job, const Communicator& world) {
+  if (job.train.reduction == Reduction::canonical || world.size() == 1) return;
+  if (!world.adds_on_the_way())
+    return log::info("reduction is fast: these collectives have no faster sum, and gradients are summed canonically");
+  log::warning(
+      "reduction is fast: the sums of gradients, and so the digest, depend on the number of ranks; a resume on another "
+      "number goes on with other bits");
+}
+
 // From the first memory that is taken to the last checkpoint.
 Exit run_job(const Options& options, Session& session, const Start& start, Device& device, Reporter& reporter) {
   const Job& job = *start.job;
   const std::unique_ptr<CpuDevice> host = session.make_host(job.device, device);
   SwapDisk disk{job.offload};
   const std::unique_ptr<Communicator> world = session.make_world(device, job.device);
+  tell_reduction(job, *world);
   world->observe([&](const CollectiveRecord& record) { reporter.issued(record); });
   const std::unique_ptr<Communicator> savers = job.checkpoint.asynchronous ? session.make_control() : nullptr;
   const std::unique_ptr<Communicator> witnesses = job.train.compares() ? session.make_control() : nullptr;

@@ -40,7 +40,7 @@ struct CudaBackend {
   std::unique_ptr<Communicator> (*make_communicator)(std::unique_ptr<Communicator> on_host, Device& device) = nullptr;
 };
 // One more with each change of what the two share.
-inline constexpr std::uint32_t cuda_backend_version = 4;
+inline constexpr std::uint32_t cuda_backend_version = 5;
 inline constexpr const char* cuda_backend_build = "g++ " __VERSION__;  // the compiler
 // The library's one entry, a function that returns const CudaBackend*.
 inline constexpr const char* cuda_backend_entry = "tranche_cuda_backend";

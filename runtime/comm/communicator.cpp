@@ -26,10 +26,23 @@ void Communicator::all_gather_staged(std::span<const std::byte> mine, std::span<
   do_all_gather_staged(mine, all, std::move(label));
 }
 
+void Communicator::check_equal_rows(std::string_view op, std::span<const std::byte> mine, std::size_t unit,
+                                    const std::string& label) const {
+  check(mine.size() % (size_ * unit) == 0, op, " of ", label, ": ", mine.size(), " bytes are not ", size_,
+        " equal rows of ", unit, "-byte elements");
+}
+
 Event Communicator::exchange(std::span<const std::byte> mine, Consume consume, std::string label) {
-  check(mine.size() % size_ == 0, "exchange of ", label, ": ", mine.size(), " bytes are not ", size_, " equal rows");
+  check_equal_rows("exchange", mine, 1, label);
   record("exchange", label, mine.size() / size_ * (size_ - 1));
   return do_exchange(mine, std::move(consume), std::move(label));
+}
+
+Event Communicator::reduce(std::span<const std::byte> mine, DType type, Consume consume, std::string label) {
+  check(is_floating(type), "reduce of ", label, ": ", name_of(type), " is no floating type");
+  check_equal_rows("reduce", mine, bytes_of(type), label);
+  record("reduce", label, mine.size() / size_ * (size_ - 1));
+  return do_reduce(mine, type, std::move(consume), std::move(label));
 }
 
 Event Communicator::broadcast(std::span<std::byte> data, std::size_t root, std::string label) {
@@ -95,6 +108,10 @@ bool Communicator::all_agree(bool mine, std::string label) {
   const std::byte vote{mine};
   return std::ranges::all_of(gather_rows("all_agree", {&vote, 1}, label),
                              [](const std::vector<std::byte>& row) { return row.front() != std::byte{0}; });
+}
+
+Event Communicator::do_reduce(std::span<const std::byte> mine, DType, Consume consume, std::string label) {
+  return do_exchange(mine, std::move(consume), std::move(label));
 }
 
 void Communicator::do_all_gather_staged(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) {

@@ -1,5 +1,6 @@
-// What ranks say to each other. Bytes and order only: floats are never summed by a library, because only an order fixed
-// by logical index gives the same bits on every number of ranks (docs/numerics.md).
+// What ranks say to each other. Bytes and order only: floats are summed by a library in reduce() alone, which a job
+// asks for, because only an order fixed by logical index gives the same bits on every number of ranks
+// (docs/numerics.md).
 //
 // Every rank issues the same calls in the same order from one thread. A collective returns at once; it runs behind the
 // caller, in the order of issue, and its Event tells when the rank may use its results and reuse its inputs. A failed
@@ -16,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/dtype.h"
 #include "runtime/device/event.h"
 
 namespace tranche {
@@ -55,6 +57,12 @@ class Communicator {
   // an ordered reduce-scatter when `consume` adds. mine must stay unchanged until the event.
   Event exchange(std::span<const std::byte> mine, Consume consume, std::string label);
 
+  // The same of numbers of a floating type, for a sum whose order nobody relies on: what `consume` gets, in one call or
+  // more, adds up to what the ranks sent, and may have been added on its way, with roundings to `type`.
+  Event reduce(std::span<const std::byte> mine, DType type, Consume consume, std::string label);
+  // Whether reduce() is more than exchange().
+  virtual bool adds_on_the_way() const { return false; }
+
   // `data` of rank `root` reaches every rank.
   Event broadcast(std::span<std::byte> data, std::size_t root, std::string label);
 
@@ -82,6 +90,7 @@ class Communicator {
 
   virtual Event do_all_gather(std::span<const std::byte> mine, std::span<std::byte> all, std::string label) = 0;
   virtual Event do_exchange(std::span<const std::byte> mine, Consume consume, std::string label) = 0;
+  virtual Event do_reduce(std::span<const std::byte> mine, DType type, Consume consume, std::string label);
   virtual Event do_broadcast(std::span<std::byte> data, std::size_t root, std::string label) = 0;
   // Blocking; for devices whose memory is not the host's.
   virtual void do_all_gather_staged(std::span<const std::byte> mine, std::span<std::byte> all, std::string label);
@@ -90,6 +99,8 @@ class Communicator {
 
  private:
   void check_rows(std::span<const std::byte> mine, std::span<std::byte> all, const std::string& label) const;
+  void check_equal_rows(std::string_view op, std::span<const std::byte> mine, std::size_t unit,
+                        const std::string& label) const;
   void record(std::string_view op, const std::string& label, std::size_t bytes);
   // Blocking: every rank's bytes, rank by rank, of any lengths.
   std::vector<std::vector<std::byte>> gather_rows(std::string_view op, std::span<const std::byte> mine,

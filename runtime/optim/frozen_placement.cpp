@@ -14,13 +14,14 @@ Tensor FrozenPlacement::do_borrow(std::size_t kind, std::size_t unit) {
   const Owned& owned = (*owned_)[unit];
   borrowed_ = Tensor::zeros(device_, owned.unit->name() + " as it is loaded", Category::workspace, {1, owned.size},
                             DType::float32);
-  return borrowed_;
+  return borrowed_.on_host();
 }
 
-void FrozenPlacement::do_give_back(std::size_t, std::size_t unit, std::span<const float>) {
+void FrozenPlacement::do_give_back(std::size_t, std::size_t unit, std::span<const float> loaded) {
   const Owned& owned = (*owned_)[unit];
   const Tensor values = std::exchange(borrowed_, {});
   check(static_cast<bool>(values), owned.unit->name(), ": nothing was borrowed");
+  values.assign(std::as_bytes(loaded));
   if (owned.away == nullptr) return ops::convert(values, owned.working);
   const Tensor rounded =
       Tensor::empty(device_, values.name(), Category::workspace, values.shape(), owned.unit->values().dtype());

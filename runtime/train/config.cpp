@@ -31,6 +31,12 @@ void TrainConfig::declare(Section& job) {
           "M divided by the number of ranks; it follows from "
           "the two above, and must agree if it is given as well. With only one of them it fixes the other at the first "
           "start, and a resumed run keeps that.");
+  job.choice<Reduction>("reduction", reduction, {{"canonical", Reduction::canonical}, {"fast", Reduction::fast}})
+      .about(
+          "How gradients of ranks are summed. canonical: in the order of micro-batches, the same bits on any number of "
+          "ranks. fast: where collectives go by NCCL, by NCCL, in its order and rounded to the gradients' type: the "
+          "bits "
+          "then depend on the number of ranks. Elsewhere the order stays canonical.");
   job.key("reduction_block", reduction_block)
       .at_least(1)
       .about(

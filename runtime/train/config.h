@@ -12,10 +12,14 @@ namespace tranche {
 
 class Section;
 
+// Of gradients over ranks.
+enum class Reduction { canonical, fast };
+
 struct TrainConfig {
   std::size_t steps = 0;
   std::uint64_t seed = 1;
   std::optional<std::size_t> train_batch_size{}, micro_batch_size{}, accumulation{};  // as given: see plan_batch
+  Reduction reduction = Reduction::canonical;
   std::size_t reduction_block = 1;
   double gradient_clipping = 1;  // 0: off
   bool recompute = false;        // activations, in backward

@@ -72,20 +72,6 @@ TEST_F(DeviceChoice, CollectivesGoByNcclUnlessTheLibraryHasNoneOrTheJobSaysOther
       HasSubstr("through the host's memory: libtranche_cuda.so of rank 0 was built without NCCL"));
 }
 
-TEST_F(DeviceChoice, WhatGpusCannotDoYetIsRefusedByItsKey) {
-  const auto refusal_of = [&](const std::string& keys) {
-    write_job(", " + keys);
-    const Result refused = with_gpus(1, "train job.json --device cuda");
-    EXPECT_EQ(refused.exit, static_cast<int>(Exit::job_file));
-    return refused.errors;
-  };
-  EXPECT_THAT(refusal_of(R"("compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": true,
-                "schedule_offset": 0}, "different_groups": {"all": {"params": {"dense_ratio": 0.5}, "modules": ["*"]}}}})"),
-              HasSubstr("\"compression_training.sparse_pruning\" is not computed on GPUs yet"));
-  EXPECT_THAT(refusal_of(R"("distillation": {"alpha": 0.7})"),
-              HasSubstr("\"distillation\" is not computed on GPUs yet"));
-}
-
 // What is not there cannot slow a program's start.
 TEST_F(DeviceChoice, TheProgramNeedsNoneOfNvidiasLibraries) {
   const Result needed = shell("readelf --dynamic '" TRANCHE_PROGRAM "' | grep NEEDED");

@@ -154,6 +154,19 @@ TEST(Nccl, CountsThatDifferBetweenRanksAreReported) {
   }
 }
 
+TEST(Nccl, SumsOfDifferentTypesAreReported) {
+  for (const Ended& each : on_ranks([](Rank& here) {
+         ncclReduceScatter(here.mine, here.all, count / ranks, here.number == faulty ? ncclFloat16 : ncclFloat32,
+                           ncclSum, here.comm, here.stream);
+         here.wait();
+         here.read(0);
+       })) {
+    EXPECT_EQ(each.exit, 1);
+    EXPECT_THAT(each.told, HasSubstr("of type 6"));
+    EXPECT_THAT(each.told, HasSubstr("in ncclReduceScatter"));
+  }
+}
+
 TEST(Nccl, AMessageThatNobodyTakesIsReported) {
   const std::vector<Ended> ended = on_ranks([](Rank& here) {
     here.swap([&](int peer) { return here.number == faulty && peer == 2 ? 0 : count; });

@@ -38,17 +38,13 @@ class Carried : public Communicator {
     });
   }
   Event do_exchange(std::span<const std::byte> mine, Consume consume, std::string label) override {
-    const auto there = take(mine.size());
-    device_.write(there->data(), mine);
-    const auto read = [this, consume = std::move(consume)](std::size_t from, std::span<const std::byte> row) {
-      std::vector<std::byte> here(row.size());
-      device_.read(row.data(), here);
-      consume(from, here);
-    };
-    const Event done = of_gpus_->exchange({there->data(), there->bytes()}, read, std::move(label));
-    return Event::deferred([this, done, there] {
-      done.wait();
-      of_gpus_->barrier("told");
+    return carry(mine, [&](std::span<const std::byte> there) {
+      return of_gpus_->exchange(there, reading(std::move(consume)), std::move(label));
+    });
+  }
+  Event do_reduce(std::span<const std::byte> mine, DType type, Consume consume, std::string label) override {
+    return carry(mine, [&](std::span<const std::byte> there) {
+      return of_gpus_->reduce(there, type, reading(std::move(consume)), std::move(label));
     });
   }
   Event do_broadcast(std::span<std::byte> data, std::size_t root, std::string label) override {
@@ -63,6 +59,22 @@ class Carried : public Communicator {
   }
 
  private:
+  Consume reading(Consume consume) {
+    return [this, consume = std::move(consume)](std::size_t from, std::span<const std::byte> row) {
+      std::vector<std::byte> here(row.size());
+      device_.read(row.data(), here);
+      consume(from, here);
+    };
+  }
+  Event carry(std::span<const std::byte> mine, const std::function<Event(std::span<const std::byte>)>& send) {
+    const auto there = take(mine.size());
+    device_.write(there->data(), mine);
+    const Event done = send({there->data(), there->bytes()});
+    return Event::deferred([this, done, there] {
+      done.wait();
+      of_gpus_->barrier("told");
+    });
+  }
   std::shared_ptr<Buffer> take(std::size_t bytes) {
     return std::make_shared<Buffer>(device_.allocate(bytes, Category::communication, "carried"));
   }
@@ -95,6 +107,7 @@ INSTANTIATE_TEST_SUITE_P(Promises, Nccl,
                          ::testing::Values(std::pair{"gathers_every_rank_s_row", &gathers_every_rank_s_row},
                                            std::pair{"gathers_in_place", &gathers_in_place},
                                            std::pair{"exchanges_rows_in_rank_order", &exchanges_rows_in_rank_order},
+                                           std::pair{"reduces_to_the_sum_of_rows", &reduces_to_the_sum_of_rows},
                                            std::pair{"broadcasts_from_every_root", &broadcasts_from_every_root},
                                            std::pair{"gathers_different_counts", &gathers_different_counts},
                                            std::pair{"gathers_texts", &gathers_texts},

@@ -4,90 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
-#include "launcher/plan.h"
-#include "runtime/base/file.h"
-#include "runtime/base/json.h"
-#include "tests/support/small_job.h"
+#include "tests/cuda_emulation/on_gpus.h"
 
 namespace tranche::testing {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-constexpr std::size_t steps = 3, micro_batches = 4;
-
-// How a run is arranged, and in which order its streams run.
-struct OnGpus {
-  Arrangement arrangement;
-  const char* streams = "eager";
-  std::vector<std::string> more{};  // --set
-  std::string environment{};
-};
-
-class OnEmulatedGpus : public ::testing::Test {
- protected:
-  explicit OnEmulatedGpus(Numbers numbers = Numbers::float32) : numbers_(numbers) {}
-
-  // In float16 some steps overflow, and some do not.
-  SmallJob job() const {
-    SmallJob job{.numbers = numbers_, .micro_batches = micro_batches};
-    if (numbers_ == Numbers::float16) job.changes = {"fp16.initial_scale_power=20"};
-    return job;
-  }
-
-  int program(const std::string& command) const {
-    return std::system(str("LD_LIBRARY_PATH=" TRANCHE_EMULATED " TRANCHE_CUDA_PLUGIN=" TRANCHE_EMULATED
-                           "/libtranche_cuda.so ",
-                           command)
-                           .c_str());
-  }
-  // Trains in `directory`, from its newest checkpoint if there is one; the digest.
-  std::string digest_after(const OnGpus& run, const std::string& directory, std::size_t until = steps) {
-    const std::string log = (run_.folder() / (directory + ".log")).string();
-    std::string command = str(run.environment, " TRANCHE_STREAM_ORDER=", run.streams, " mpirun -np ",
-                              run.arrangement.ranks, " " TRANCHE_PROGRAM " train ",
-                              run_.write_job(job(), directory).string(), " --device cuda --resume --set steps=", until);
-    for (const std::string& each : run_.overrides(run.arrangement)) command += " --set " + each;
-    for (const std::string& each : job().changes) command += " --set " + each;
-    for (const std::string& each : run.more) command += " --set " + each;
-    EXPECT_EQ(program(command + " 2> " + log), 0) << read_small_file(log);
-    return checkpoint::digest(checkpoint::resolve(run_.folder() / directory));
-  }
-  std::vector<Json> metrics(const std::string& directory) const {
-    std::ifstream stream{run_.folder() / directory / "metrics.jsonl"};
-    std::vector<Json> all;
-    for (std::string line; std::getline(stream, line);)
-      all.push_back(parse_json(line, "metrics.jsonl", Exit::internal));
-    return all;
-  }
-  std::vector<double> losses(const std::string& directory) const {
-    std::vector<double> all;
-    for (const Json& step : metrics(directory)) all.push_back(step["loss"].get<double>());
-    return all;
-  }
-  // What training on two ranks, with `environment`, ends with and says.
-  std::pair<int, std::string> training_with(const std::string& environment) {
-    const std::string log = (run_.folder() / "ended.log").string();
-    const int status =
-        program(str(environment, " mpirun -np 2 " TRANCHE_PROGRAM " train ", run_.write_job(job(), "ended").string(),
-                    " --device cuda --set zero_optimization.stage=3 --set steps=", steps, " 2> ", log));
-    return {WEXITSTATUS(status), read_small_file(log)};
-  }
-  // What `tranche ARGUMENTS` prints.
-  std::string printed_by(const std::string& arguments) const {
-    const std::string file = (run_.folder() / "printed.txt").string();
-    EXPECT_EQ(program(str(TRANCHE_PROGRAM " ", arguments, " > ", file)), 0) << arguments;
-    return read_small_file(file);
-  }
-
-  Numbers numbers_;
-  SmallRun run_;
-};
 
 class CudaTraining : public OnEmulatedGpus, public ::testing::WithParamInterface<Numbers> {
  protected:
@@ -121,6 +47,21 @@ TEST_F(OnEmulatedGpus, GoesOnFromACheckpointOnOtherRanksAndSavesBesideTheSteps) 
   digest_after({{.ranks = 2, .stage = 2}, "eager", {"checkpoint.every=1", "checkpoint.asynchronous=true"}}, "resumed",
                1);
   EXPECT_EQ(digest_after({{.ranks = 1, .offload = Offload::to_host}, "lazy"}, "resumed"), expected);
+}
+
+// Sums of NCCL's own are near the canonical ones, and the same again; what they are not is said.
+TEST_P(CudaTraining, SumsByNcclWhereItIsAskedTo) {
+  const std::vector<std::string> fast{"reduction=fast"};
+  const std::string canonical = digest_after({}, "alone");
+  EXPECT_EQ(digest_after({{.ranks = 1}, "eager", fast}, "alone-fast"), canonical);
+  const std::string first = digest_after({{.ranks = 4, .stage = 3}, "lazy", fast}, "fast");
+  EXPECT_NE(first, canonical);
+  EXPECT_EQ(digest_after({{.ranks = 4, .stage = 1}, "random:7", fast}, "again"), first);
+  EXPECT_THAT(read_small_file((run_.folder() / "fast.log").string()), HasSubstr("reduction is fast: the sums"));
+  const std::vector<double> near = losses("fast"), exact = losses("alone");
+  ASSERT_EQ(near.size(), exact.size());
+  for (std::size_t step = 0; step < near.size(); ++step)
+    EXPECT_NEAR(near[step], exact[step], numbers_ == Numbers::float32 ? 1e-5 : 1e-2);
 }
 
 // Each unit's forward and backward as one CUDA graph; where a machine has none, the run says so.
@@ -212,31 +153,16 @@ TEST_F(OnEmulatedGpus, AFailureOfNcclEndsTheJobWithItsReason) {
   }
 }
 
-// Of the GPU and of the host's memory, through which a batch, the norm's partial sums and what is offloaded pass.
 TEST_F(OnEmulatedGpus, ItsPlanIsWhatItMeasures) {
   for (const OnGpus& run : {OnGpus{{.ranks = 2, .stage = 3}},
                             {{.ranks = 2, .stage = 1, .recompute = true, .offload = Offload::to_host}},
                             {{.ranks = 1, .offload = Offload::partly_to_host}},
-                            {{.ranks = 1}}}) {
+                            {{.ranks = 1}},
+                            {{.ranks = 4, .stage = 2}, "eager", {"reduction=fast"}}}) {
     const std::string directory = str("measured-", run.arrangement.ranks, "-", run.arrangement.stage, "-",
                                       static_cast<int>(run.arrangement.offload));
     digest_after(run, directory);
-    std::vector<std::string> changes = run_.overrides(run.arrangement);
-    changes.emplace_back("device.type=cuda");
-    const std::vector<std::string> more = job().changes;
-    changes.insert(changes.end(), more.begin(), more.end());
-    Job planned{read_job(run_.folder() / (directory + ".json"), changes)};
-    planned.settle(run.arrangement.ranks);
-    const Json line = metrics(directory).back();
-    const Plan plan = make_plan(planned, run.arrangement.ranks);
-    ASSERT_EQ(plan.memories.size(), 2u);
-    for (std::size_t c = 0; c < category_count; ++c) {
-      const auto category = static_cast<Category>(c);
-      const std::string name{name_of(category)};
-      EXPECT_EQ(line["peak_bytes"][name].get<std::size_t>(), plan.device().peaks[c]) << name << " of " << directory;
-      EXPECT_EQ(line["host_peak_bytes"][name].get<std::size_t>(), plan.memories[1].peaks[c])
-          << name << " of the host, " << directory;
-    }
+    expect_measured_as_planned(run, directory);
   }
 }
 

@@ -1,26 +1,31 @@
 #!/usr/bin/env bash
 # What docs/cuda.md says has run on no GPU yet, run on the GPUs of this machine; writes a report as Markdown.
 #
-#   tests/gpu/verify.sh [--program build/cuda/tranche] [--gpus N] [--large job.json] [--quick] [REPORT]
+#   tests/gpu/verify.sh [--program build/cuda/tranche] [--gpus N] [--large job.json [--peak TFLOPS]] [--quick] [REPORT]
 #
 # Kernels first, by the tests that are built beside the program (test_gpu_*). Then small jobs train on 1, 2 and 4 GPUs,
 # at every stage, with and without offload, in float32 and float16: they must end with the same digest, and their losses
-# are compared with the CPU's; collectives go by NCCL, and once through the host. --quick: two GPUs at stage 3, in float32. --gpus: how many to use; unless given, all that
-# the driver names. --large: a job (configs/gpt2-124m.jsonc) of which 20 steps are timed: tokens a second, peaks against
-# the plan. Ends with 1 if anything was not as it must be.
+# are compared with the CPU's; collectives go by NCCL, and once through the host. --quick: two GPUs at stage 3, in float32.
+# --gpus: how many to use; unless given, all that the driver names. --large: a job (configs/gpt2-124m.jsonc) of which 20
+# steps are timed: tokens a second, peaks against the plan, and model FLOP utilisation, for which --peak is what one GPU
+# does at most in the job's precision, without sparsity, unless its name is known here. Ends with 1 if anything was not as
+# it must be.
 set -euo pipefail
 
 program=build/cuda/tranche
 gpus=
 large=
+peak=
+large_steps=20
 all_numbers="float32 float16" all_ranks="1 2 4" all_stages="0 1 2 3"
 while [[ ${1:-} == --* ]]; do
   case $1 in
     --program) program=$2 ;;
     --gpus) gpus=$2 ;;
-    --quick) all_numbers=float32 all_ranks=2 all_stages=3; shift; continue ;;
+    --quick) all_numbers=float32 all_ranks=2 all_stages=3 large_steps=3; shift; continue ;;
+    --peak) peak=$2 ;;
     --large) large=$2 ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift 2
 done
@@ -70,6 +75,33 @@ train() {  # train DIRECTORY RANKS OPTIONS...
   shift 2
   mpirun -np "$ranks" "$program" train job.json --set checkpoint.directory="$directory" "$@"
 }
+known_peak() {  # TFLOP/s of bfloat16 products, dense, as NVIDIA's data sheets have them
+  case $(nvidia-smi --query-gpu=name --format=csv,noheader 2> /dev/null | head -n 1) in
+    *A100*) echo 312 ;;
+    *H100*PCIe*) echo 756 ;;
+    *H100*|*H200*) echo 989 ;;
+    *B200*) echo 2250 ;;
+  esac
+}
+# utilisation TOKENS_A_SECOND: Chowdhery et al., PaLM, appendix B: 6 operations a parameter and 12 for each layer, width
+# and position that attention looks at, recomputation not counted.
+utilisation() {
+  local job plan layers width
+  job=$("$program" config "$large" | grep '"model":' | head -n 1)
+  plan=$("$program" plan "$large" --ranks "$gpus" | head -n 1)
+  layers=$(grep -oE '"(n_layer|num_hidden_layers)":[0-9]+' <<< "$job" | head -n 1 | grep -oE '[0-9]+$')
+  width=$(grep -oE '"(n_embd|hidden_size)":[0-9]+' <<< "$job" | head -n 1 | grep -oE '[0-9]+$')
+  sed -n 's/.* of \([0-9.]*\)\([KMB]*\) parameters.* x \([0-9]*\) tokens.*/\1 \2 \3/p' <<< "$plan" |
+    awk -v rate="$1" -v layers="$layers" -v width="$width" -v gpus="$gpus" -v peak="${peak:-$(known_peak)}" '{
+      many["K"] = 1e3; many["M"] = 1e6; many["B"] = 1e9
+      count = $1; positions = $NF
+      if (NF == 3) count *= many[$2]
+      done = rate * (6 * count + 12 * layers * width * positions) / gpus / 1e12
+      printf "%.4g TFLOP/s on each GPU", done
+      if (peak != "") printf ", %.1f%% of %s", 100 * done / peak, peak
+      else printf "; --peak gives what it is of the GPU'"'"'s own"
+    }'
+}
 same_digest() { [[ $(digest "$1") == $(digest "$2") ]] || { echo "the digest is another"; return 1; }; }
 near() {  # near A B BOUND: the losses of two runs
   paste <(losses "$1") <(losses "$2") | awk -v bound="$3" '
@@ -109,9 +141,13 @@ for numbers in $all_numbers; do
     must "$numbers: trains on 2, collectives through the host" train "$numbers-host" 2 --device cuda "${options[@]}" \
       --set zero_optimization.stage=3 --set device.collectives=host
     must "$numbers: the same bits there" same_digest "$numbers-host" "$numbers"
+    must "$numbers: trains on 2, sums of NCCL's own" train "$numbers-fast" 2 --device cuda "${options[@]}" \
+      --set zero_optimization.stage=2 --set reduction=fast
+    must "$numbers: near the canonical sums" near "$numbers-fast" "$numbers" 1e-2
   fi
 done
 
+if [[ $large_steps == 3 && -z $large ]]; then large=job.json; fi
 if [[ -n $large ]]; then
   say
   say "## $(basename "$large"), $gpus ranks"
@@ -119,11 +155,14 @@ if [[ -n $large ]]; then
   say '```'
   "$program" plan "$large" --device cuda --ranks "$gpus" >> "$report" || failures=$((failures + 1))
   say '```'
-  must "it trains for 20 steps" mpirun -np "$gpus" "$program" train "$large" --device cuda --set steps=20 \
+  must "it trains for $large_steps steps" mpirun -np "$gpus" "$program" train "$large" --device cuda --set steps="$large_steps" \
     --set checkpoint.directory=large
-  must "it trains for 20 steps with CUDA graphs" mpirun -np "$gpus" "$program" train "$large" --device cuda \
-    --set steps=20 --set device.cuda_graphs=true --set checkpoint.directory=large-graphs
+  must "it trains for $large_steps steps with CUDA graphs" mpirun -np "$gpus" "$program" train "$large" --device cuda \
+    --set steps="$large_steps" --set device.cuda_graphs=true --set checkpoint.directory=large-graphs
   say "tokens a second with graphs: $(last_of large-graphs tokens_per_second)"
+  say
+  say
+  say "model FLOP utilisation: $(utilisation "$(last_of large tokens_per_second)")"
   say
   say "tokens a second: $(last_of large tokens_per_second); peaks: $(sed -n '$s/.*\("peak_bytes":{[^}]*}\).*/\1/p' large/metrics.jsonl)"
 fi

@@ -125,6 +125,7 @@ TEST_F(Jobs, BatchKeysThatContradictOneAnotherAreRefused) {
   EXPECT_THAT(refusal({"reduction_block=5"}), HasSubstr("not a multiple of \"reduction_block\", 5"));
   EXPECT_THAT(refusal({"reduction_block=2", "zero_optimization.stage=2"}),
               HasSubstr("\"zero_optimization.stage\" must be 0 or 1, found 2"));
+  EXPECT_THAT(refusal({"reduction=fast", "device.collectives=host"}), HasSubstr("does without NCCL: leave one"));
 }
 
 // ---- Bad input -----------------------------------------------------------------------------------------------------
@@ -286,9 +287,9 @@ TEST_F(Jobs, AResumedRunMayChangeWhatChangesNoNumber) {
                                 {"zero_optimization.stage3_prefetch_bucket_size=0"},
                                 {"model.use_cache=true"}})
     EXPECT_EQ(resumed(fine), "accepted");
-  for (const char* changed :
-       {"seed=2", "train_batch_size=48", "optimizer.params.lr=2e-3", "fp16.enabled=true", "gradient_clipping=0.5",
-        "reduction_block=2", "data.sequence_length=16", "optimizer.type=SGD", "scheduler.type=WarmupLR"})
+  for (const char* changed : {"seed=2", "train_batch_size=48", "optimizer.params.lr=2e-3", "fp16.enabled=true",
+                              "gradient_clipping=0.5", "reduction_block=2", "reduction=fast", "data.sequence_length=16",
+                              "optimizer.type=SGD", "scheduler.type=WarmupLR"})
     EXPECT_THAT(resumed({changed}, 1), HasSubstr("this job changes what runs/job/step-000010 was trained with"))
         << changed;
   EXPECT_THAT(resumed({"optimizer.params.lr=2e-3"}), HasSubstr("\"optimizer.params.lr\" was 0.001 and is now 0.002"));

@@ -46,5 +46,12 @@ TEST(ReductionBlocks, ArePartOfTheNumbersAndIndependentOfRanks) {
       EXPECT_EQ(run.digest_after(5, job, {.ranks = count, .stage = stage}), one) << count << " ranks, stage " << stage;
 }
 
+TEST(FastReduction, IsCanonicalWhereNothingAddsOnTheWay) {
+  SmallRun run;
+  const SmallJob plain{.numbers = Numbers::bfloat16};
+  const SmallJob fast{.numbers = Numbers::bfloat16, .changes = {"reduction=fast"}};
+  EXPECT_EQ(run.digest_after(4, fast, {.ranks = 2, .stage = 2}), run.digest_after(4, plain, {}));
+}
+
 }  // namespace
 }  // namespace tranche

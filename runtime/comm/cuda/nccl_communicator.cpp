@@ -32,6 +32,12 @@ ncclUniqueId common_id(Communicator& on_host) {
   return id;
 }
 
+// Of a floating type.
+ncclDataType_t nccl_type(DType type) {
+  if (type == DType::float32) return ncclFloat32;
+  return type == DType::float16 ? ncclFloat16 : ncclBfloat16;
+}
+
 struct Failure {
   Exit exit;
   std::string text;
@@ -101,6 +107,22 @@ class NcclCommunicator : public Communicator {
       for (std::size_t peer = 0; peer < size(); ++peer)
         consume(peer, peer == rank() ? mine.subspan(peer * row, row)
                                      : std::span<const std::byte>{place_of(peer, place, row), row});
+    };
+    return issue(call, std::move(label), reduce, received);
+  }
+
+  bool adds_on_the_way() const override { return true; }
+  Event do_reduce(std::span<const std::byte> mine, DType type, Consume consume, std::string label) override {
+    const CollectiveCall call{issued_++, "reduce", label, mine.size()};
+    const std::size_t row = mine.size() / size();
+    const auto received = std::make_shared<Buffer>(device_.allocate(row, Category::communication, label + " received"));
+    const auto reduce = [this, mine, row, type, place = received->data(), consume = std::move(consume)] {
+      if (row != 0)
+        nccl_->give("ncclReduceScatter", [&](ncclComm_t comm) {
+          return ncclReduceScatter(mine.data(), place, row / bytes_of(type), nccl_type(type), ncclSum, comm,
+                                   device_.stream());
+        });
+      consume(rank(), {place, row});
     };
     return issue(call, std::move(label), reduce, received);
   }

@@ -19,9 +19,9 @@ std::string nccl_version();
 // first meeting goes over it, and everything that the host gathers. Collective. device must outlive it.
 //
 // Rows are gathered as NCCL gathers them. An exchange receives each row as it was sent (Category::communication) and
-// consumes them in rank order, so a sum has the bits that it has anywhere. All of that is done on a side stream, behind
-// what the device had been given when the collective was issued; waiting for an event orders the calling thread's later
-// work behind it, and the host goes on.
+// consumes them in rank order, so a sum has the bits that it has anywhere; reduce() brings NCCL's own sum. All of that
+// is done on a side stream, behind what the device had been given when the collective was issued; waiting for an event
+// orders the calling thread's later work behind it, and the host goes on.
 //
 // What ranks are in is agreed on behind the collectives, over `on_host`. A peer that is gone, ranks in different
 // collectives and what NCCL reports make every later call, and every wait for an event, throw (Exit::ranks), at the

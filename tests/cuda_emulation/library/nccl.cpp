@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/dtype.h"
 #include "runtime/base/error.h"
 #include "tests/cuda_emulation/library/device_work.h"
 #include "tests/cuda_emulation/library/nccl_mail.h"
@@ -42,6 +43,7 @@ std::size_t bytes_of_type(std::uint64_t type) {
 struct Part {
   Message message;
   std::byte* data;
+  bool adds = false;  // what came, to what is there
   std::size_t bytes() const { return message.count * bytes_of_type(message.type); }
 };
 // What one group has the stream do.
@@ -76,6 +78,25 @@ void bring_anything(const Round& round) {
     if (part.message.sends) continue;
     access(part.data, part.bytes(), true);
     std::memset(part.data, 0xEE, part.bytes());
+  }
+}
+
+template <class T> void add_numbers_of(std::byte* to, const std::byte* from, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    T sum, each;
+    std::memcpy(&sum, to + i * sizeof(T), sizeof(T));
+    std::memcpy(&each, from + i * sizeof(T), sizeof(T));
+    sum = from_float<T>(to_float(sum) + to_float(each));
+    std::memcpy(to + i * sizeof(T), &sum, sizeof(T));
+  }
+}
+// Rounded to the type with each rank that is added, as NCCL's rings round.
+void add_numbers(const Part& part, const std::byte* from) {
+  switch (part.message.type) {
+    case ncclFloat16: return add_numbers_of<float16>(part.data, from, part.message.count);
+    case ncclBfloat16: return add_numbers_of<bfloat16>(part.data, from, part.message.count);
+    case ncclFloat32: return add_numbers_of<float>(part.data, from, part.message.count);
+    default: stop("a sum of bytes");
   }
 }
 
@@ -116,8 +137,13 @@ bool carry_out(Shared& shared, const Round& round) {
   std::vector<std::size_t> read(mail.size());
   for (const Part& part : round.parts) {
     if (part.message.sends) continue;
+    const std::byte* const came = mail.from(part.message.peer, read[part.message.peer]++);
+    if (part.adds) access(part.data, part.bytes(), false);
     access(part.data, part.bytes(), true);
-    std::memcpy(part.data, mail.from(part.message.peer, read[part.message.peer]++), part.bytes());
+    if (part.adds)
+      add_numbers(part, came);
+    else
+      std::memcpy(part.data, came, part.bytes());
   }
   mail.taken(round.number);
   return true;
@@ -372,6 +398,24 @@ ncclResult_t ncclAllGather(const void* mine, void* all, std::size_t count, ncclD
   }
   ncclGroupStart();
   const ncclResult_t added = add("ncclAllGather", parts, comm, stream);
+  const ncclResult_t ended = ncclGroupEnd();
+  return added != ncclSuccess ? added : ended;
+}
+
+// A ring's order: a rank's row begins at the rank behind it, and comes to the rank itself last.
+ncclResult_t ncclReduceScatter(const void* all, void* mine, std::size_t count, ncclDataType_t type, ncclRedOp_t op,
+                               ncclComm_t comm, cudaStream_t stream) {
+  if (!lives(comm)) return gone("ncclReduceScatter");
+  if (op != ncclSum || type == ncclUint8) return refuse(ncclInvalidArgument, "ncclReduceScatter: only sums of numbers");
+  const std::size_t bytes = count * bytes_of_type(type);
+  std::vector<Part> parts;
+  for (std::size_t step = 1; step <= comm->shared->mail->size(); ++step) {
+    const std::uint64_t peer = (comm->shared->mail->rank() + step) % comm->shared->mail->size();
+    parts.push_back({{.peer = peer, .count = count, .type = type, .sends = true}, at(all) + peer * bytes});
+    parts.push_back({{.peer = peer, .count = count, .type = type}, at(mine), step > 1});
+  }
+  ncclGroupStart();
+  const ncclResult_t added = add("ncclReduceScatter", parts, comm, stream);
   const ncclResult_t ended = ncclGroupEnd();
   return added != ncclSuccess ? added : ended;
 }

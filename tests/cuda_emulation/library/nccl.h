@@ -19,6 +19,7 @@ enum ncclResult_t {
   ncclInProgress = 7,
 };
 enum ncclDataType_t { ncclUint8 = 1, ncclFloat16 = 6, ncclFloat32 = 7, ncclBfloat16 = 9 };
+enum ncclRedOp_t { ncclSum = 0 };
 
 using ncclComm_t = struct ncclComm*;
 struct ncclUniqueId {
@@ -48,4 +49,6 @@ ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int pe
                       cudaStream_t stream);
 ncclResult_t ncclAllGather(const void* mine, void* all, std::size_t count, ncclDataType_t type, ncclComm_t comm,
                            cudaStream_t stream);
+ncclResult_t ncclReduceScatter(const void* all, void* mine, std::size_t count, ncclDataType_t type, ncclRedOp_t op,
+                               ncclComm_t comm, cudaStream_t stream);
 }

@@ -62,6 +62,27 @@ inline void exchanges_rows_in_rank_order(Communicator& world) {
   }
 }
 
+// Whole numbers: their sum is the same in any order.
+inline void reduces_to_the_sum_of_rows(Communicator& world) {
+  constexpr std::size_t count = 1001;
+  std::vector<float> mine(count * world.size()), sum(count);
+  std::iota(mine.begin(), mine.end(), static_cast<float>(1000 * world.rank()));
+  world
+      .reduce(
+          std::as_bytes(std::span{mine}), DType::float32,
+          [&](std::size_t, std::span<const std::byte> row) {
+            std::vector<float> came(count);
+            ASSERT_EQ(row.size(), count * sizeof(float));
+            std::memcpy(came.data(), row.data(), row.size());
+            for (std::size_t i = 0; i < count; ++i) sum[i] += came[i];
+          },
+          "numbers")
+      .wait();
+  const std::size_t ranks = world.size(), first = 1000 * ranks * (ranks - 1) / 2;
+  for (std::size_t i = 0; i < count; ++i)
+    ASSERT_EQ(sum[i], static_cast<float>(first + ranks * (world.rank() * count + i)));
+}
+
 inline void broadcasts_from_every_root(Communicator& world) {
   for (const std::size_t bytes : row_sizes)
     for (std::size_t root = 0; root < world.size(); ++root) {

@@ -48,6 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(Promise{"gathers_every_rank_s_row", gathers_every_rank_s_row},
                                          Promise{"gathers_in_place", gathers_in_place},
                                          Promise{"exchanges_rows_in_rank_order", exchanges_rows_in_rank_order},
+                                         Promise{"reduces_to_the_sum_of_rows", reduces_to_the_sum_of_rows},
                                          Promise{"broadcasts_from_every_root", broadcasts_from_every_root},
                                          Promise{"runs_behind_the_caller", runs_collectives_behind_the_caller},
                                          Promise{"gathers_different_counts", gathers_different_counts},

@@ -43,5 +43,13 @@ TEST(ShapeDeviceDeathTest, ATouchEndsTheProcess) {
   EXPECT_DEATH(static_cast<void>(std::byte{data[0]}), "");
 }
 
+// As a plan of a GPU's job does, where state passes through memory of the host.
+TEST(ShapeDevice, WhatIsReadIntoMemoryOfShapesTouchesNothing) {
+  ShapeDevice device, host{Device::unlimited, Tier::host};
+  const Buffer from = device.allocate(4096, Category::optimizer, "state"),
+               to = host.allocate(4096, Category::optimizer, "state on the host");
+  device.read(from.data(), {to.data(), to.bytes()});
+}
+
 }  // namespace
 }  // namespace tranche::testing
