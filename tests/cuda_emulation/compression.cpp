@@ -1,5 +1,5 @@
-// Jobs that compress while they train, on emulated GPUs under mpirun: what each keeps beside the model lies on the device,
-// and what decides on the host has it brought there.
+// Jobs that compress while they train, on emulated GPUs under mpirun: what each keeps beside the model lies on the
+// device, and what decides on the host has it brought there.
 #include "tests/cuda_emulation/on_gpus.h"
 
 namespace tranche::testing {
@@ -49,11 +49,11 @@ std::vector<std::string> with(std::vector<std::string> changes, const std::vecto
 }
 
 TEST_F(CompressionOnGpus, QuantizesWeightsAndInputsOverRangesThatItFollows) {
-  expect_as_promised(with(int8_and_ternary_weights,
-                          {inputs + "shared_parameters.enabled=true", inputs + "shared_parameters.schedule_offset=1",
-                           inputs + "shared_parameters.quantization_type=asymmetric",
-                           inputs + "shared_parameters.range_calibration=static",
-                           inputs + R"(different_groups={"all": {"params": {"bits": 8}}})"}));
+  expect_as_promised(with(
+      int8_and_ternary_weights,
+      {inputs + "shared_parameters.enabled=true", inputs + "shared_parameters.schedule_offset=1",
+       inputs + "shared_parameters.quantization_type=asymmetric", inputs + "shared_parameters.range_calibration=static",
+       inputs + R"(different_groups={"all": {"params": {"bits": 8}}})"}));
 }
 
 // The first steps are of masters that are brought to the host once, which no plan knows where they lie on the device.

@@ -45,7 +45,8 @@ class OnEmulatedGpus : public ::testing::Test {
   }
   std::vector<std::string> settings(const OnGpus& run) const {
     std::vector<std::string> all = run_.overrides(run.arrangement);
-    for (const std::vector<std::string>& more : {job().changes, run.more}) all.insert(all.end(), more.begin(), more.end());
+    for (const std::vector<std::string>& more : {job().changes, run.more})
+      all.insert(all.end(), more.begin(), more.end());
     return all;
   }
   // Trains in `directory`, from its newest checkpoint if there is one; the digest.
